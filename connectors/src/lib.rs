@@ -1,0 +1,13 @@
+//! One folder a provider: verbs, profile, wire types, mapper, simulator. [`catalog`] lists them, a line each.
+
+pub mod simulator;
+
+use engine::provider::{Catalog, DataProvider};
+use std::sync::Arc;
+
+/// Every provider of this build.
+#[must_use]
+pub fn catalog() -> Catalog {
+    let providers: [Arc<dyn DataProvider>; 0] = [];
+    Catalog::new(providers)
+}

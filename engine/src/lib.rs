@@ -1,0 +1,4 @@
+//! Stages, runner, ports and their adapters.
+
+pub mod provider;
+pub mod session;

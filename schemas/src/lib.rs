@@ -1,0 +1,10 @@
+//! Events, topics, canonical records, Avro and ids. No I/O, no runtime.
+//!
+//! Read in this order: [`event`] (what happens), [`record`] and [`workout`] (what moves), [`id`] (who is who),
+//! [`topics`] (where it goes), [`codec`] (how it looks on the wire). `avro/*.avsc` is the source of truth of the wire.
+
+pub mod data_type;
+pub mod id;
+pub mod record;
+pub mod time;
+pub mod workout;
