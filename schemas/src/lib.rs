@@ -3,8 +3,11 @@
 //! Read in this order: [`event`] (what happens), [`record`] and [`workout`] (what moves), [`id`] (who is who),
 //! [`topics`] (where it goes), [`codec`] (how it looks on the wire). `avro/*.avsc` is the source of truth of the wire.
 
+pub mod codec;
 pub mod data_type;
+pub mod event;
 pub mod id;
 pub mod record;
 pub mod time;
+pub mod topics;
 pub mod workout;

@@ -1,0 +1,175 @@
+//! How events look on the wire: Avro with Confluent framing.
+//!
+//! A framed value is a zero byte, the schema's id as four bytes (big endian), and the Avro datum
+//! (Confluent wire format). On `memory://` the ids are those of [`SCHEMAS`]; a registry gives others.
+
+use crate::{
+    event::{Decisions, Envelope, Event, Kind, Results},
+    record::Records,
+};
+use apache_avro::{
+    Schema,
+    reader::datum::GenericDatumReader,
+    writer::datum::GenericDatumWriter,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{fmt, sync::LazyLock};
+
+/// What a schema describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// An event of this kind.
+    Event(Kind),
+    /// Sealed content: canonical records.
+    Records,
+    /// Sealed content: decisions.
+    Decisions,
+    /// Sealed content: results.
+    Results,
+}
+
+impl Subject {
+    /// Its name: the file in `avro/` without version.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Event(kind) => kind.name(),
+            Self::Records => "records",
+            Self::Decisions => "decisions",
+            Self::Results => "results",
+        }
+    }
+}
+
+/// A published version of a schema.
+#[derive(Clone, Copy, Debug)]
+pub struct Published {
+    /// Its id in the framing on `memory://`; never used for another schema.
+    pub id: u32,
+    /// What it describes.
+    pub subject: Subject,
+    /// Which version, from 1.
+    pub version: u32,
+    /// The schema, complete in itself.
+    pub text: &'static str,
+}
+
+/// Every published version, oldest first; the last of a subject is the one that is written.
+pub const SCHEMAS: [Published; 10] = [
+    Published { id: 1, subject: Subject::Event(Kind::Requested), version: 1, text: include_str!("../avro/requested.v1.avsc") },
+    Published { id: 2, subject: Subject::Event(Kind::Fetched), version: 1, text: include_str!("../avro/fetched.v1.avsc") },
+    Published { id: 3, subject: Subject::Event(Kind::Normalized), version: 1, text: include_str!("../avro/normalized.v1.avsc") },
+    Published { id: 4, subject: Subject::Event(Kind::Resolved), version: 1, text: include_str!("../avro/resolved.v1.avsc") },
+    Published { id: 5, subject: Subject::Event(Kind::Outcome), version: 1, text: include_str!("../avro/outcome.v1.avsc") },
+    Published { id: 6, subject: Subject::Event(Kind::Settled), version: 1, text: include_str!("../avro/settled.v1.avsc") },
+    Published { id: 7, subject: Subject::Event(Kind::Rejected), version: 1, text: include_str!("../avro/rejected.v1.avsc") },
+    Published { id: 8, subject: Subject::Records, version: 1, text: include_str!("../avro/records.v1.avsc") },
+    Published { id: 9, subject: Subject::Decisions, version: 1, text: include_str!("../avro/decisions.v1.avsc") },
+    Published { id: 10, subject: Subject::Results, version: 1, text: include_str!("../avro/results.v1.avsc") },
+];
+
+/// A schema, parsed, with its reader and writer. Parsed once a process.
+struct Parsed {
+    published: Published,
+    reader: GenericDatumReader<'static>,
+    writer: GenericDatumWriter<'static>,
+}
+
+static PARSED_SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
+    SCHEMAS.iter().map(|it| Schema::parse_str(it.text).expect("a test parses every published schema")).collect()
+});
+
+static PARSED: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
+    let parse = |(published, schema): (&Published, &'static Schema)| Parsed {
+        published: *published,
+        // Not human readable: instants are numbers, as their logical type says.
+        reader: GenericDatumReader::builder(schema).human_readable(false).build().expect("a test builds every reader"),
+        writer: GenericDatumWriter::builder(schema).human_readable(false).build().expect("a test builds every writer"),
+    };
+    SCHEMAS.iter().zip(PARSED_SCHEMAS.iter()).map(parse).collect()
+});
+
+/// The schema that values of this subject are written with.
+#[must_use]
+pub fn current(subject: Subject) -> &'static Published {
+    &parsed(subject).published
+}
+
+fn parsed(subject: Subject) -> &'static Parsed {
+    PARSED.iter().rfind(|it| it.published.subject == subject).expect("every subject has a published schema")
+}
+
+/// What can be written and read with a schema of its own.
+pub trait Framed: Serialize + DeserializeOwned {
+    /// Which schema.
+    const SUBJECT: Subject;
+}
+
+impl<E: Event> Framed for Envelope<E> {
+    const SUBJECT: Subject = Subject::Event(E::KIND);
+}
+impl Framed for Records {
+    const SUBJECT: Subject = Subject::Records;
+}
+impl Framed for Decisions {
+    const SUBJECT: Subject = Subject::Decisions;
+}
+impl Framed for Results {
+    const SUBJECT: Subject = Subject::Results;
+}
+
+/// Bytes that are no value of the wanted kind. Says where it fails, never what was there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a {wanted}: {why}")]
+pub struct DecodeError {
+    /// What was wanted.
+    pub wanted: &'static str,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// Length of the framing: magic byte and schema id.
+const FRAME_BYTES: usize = 5;
+
+/// A value, framed, as it goes on a topic or into the log.
+///
+/// # Panics
+/// If a type and its schema disagree, which the golden tests exclude.
+#[must_use]
+pub fn encode<T: Framed>(value: &T) -> Vec<u8> {
+    let parsed = parsed(T::SUBJECT);
+    let mut bytes = Vec::with_capacity(512);
+    bytes.push(0);
+    bytes.extend_from_slice(&parsed.published.id.to_be_bytes());
+    parsed.writer.write_ser(&mut bytes, value).expect("a golden test writes every type with its schema");
+    bytes
+}
+
+/// Reads a framed value with the schema it was written with.
+///
+/// # Errors
+/// When the framing, the schema id or the datum is not one of a `T`, or bytes are left over.
+pub fn decode<T: Framed>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let fail = |why: String| DecodeError { wanted: T::SUBJECT.name(), why };
+    let (frame, mut datum) = bytes.split_at_checked(FRAME_BYTES).ok_or_else(|| fail("too short to be framed".into()))?;
+    let [magic, id @ ..] = frame else { return Err(fail("too short to be framed".into())) };
+    if *magic != 0 {
+        return Err(fail("no magic byte".into()));
+    }
+    let id = id.iter().fold(0, |id, byte| (id << 8) | u32::from(*byte));
+    let parsed = PARSED
+        .iter()
+        .find(|it| it.published.id == id)
+        .ok_or_else(|| fail(format!("schema id {id} is not known")))?;
+    if parsed.published.subject != T::SUBJECT {
+        return Err(fail(format!("it is a {}", parsed.published.subject.name())));
+    }
+    let value = parsed.reader.read_deser(&mut datum).map_err(|_| fail("the datum does not fit its schema".into()))?;
+    if datum.is_empty() { Ok(value) } else { Err(fail(format!("{} bytes are left over", datum.len()))) }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
