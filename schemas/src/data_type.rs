@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// What a record is about. Its name in JSON, Avro, the API and the command line is the snake-case one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum DataType {
     /// A type that this build does not know; a newer writer made it.
@@ -85,12 +87,41 @@ pub enum DataType {
 impl DataType {
     /// Every known type, in the order of this page.
     pub const ALL: [Self; 35] = [
-        Self::Workout, Self::Sleep, Self::HeartRate, Self::RestingHeartRate, Self::HrvRmssd, Self::HrvSdnn,
-        Self::Steps, Self::Distance, Self::ActiveEnergy, Self::TotalEnergy, Self::Floors, Self::Weight,
-        Self::Height, Self::BodyFat, Self::LeanMass, Self::MuscleMass, Self::BoneMass, Self::BodyWater, Self::Bmi,
-        Self::OxygenSaturation, Self::RespiratoryRate, Self::BodyTemperature, Self::SkinTemperatureDelta,
-        Self::BloodPressure, Self::BloodGlucose, Self::Vo2Max, Self::Readiness, Self::Score, Self::Hydration,
-        Self::Nutrition, Self::HealthMetric, Self::Medication, Self::Meal, Self::Exercise, Self::MealPlan,
+        Self::Workout,
+        Self::Sleep,
+        Self::HeartRate,
+        Self::RestingHeartRate,
+        Self::HrvRmssd,
+        Self::HrvSdnn,
+        Self::Steps,
+        Self::Distance,
+        Self::ActiveEnergy,
+        Self::TotalEnergy,
+        Self::Floors,
+        Self::Weight,
+        Self::Height,
+        Self::BodyFat,
+        Self::LeanMass,
+        Self::MuscleMass,
+        Self::BoneMass,
+        Self::BodyWater,
+        Self::Bmi,
+        Self::OxygenSaturation,
+        Self::RespiratoryRate,
+        Self::BodyTemperature,
+        Self::SkinTemperatureDelta,
+        Self::BloodPressure,
+        Self::BloodGlucose,
+        Self::Vo2Max,
+        Self::Readiness,
+        Self::Score,
+        Self::Hydration,
+        Self::Nutrition,
+        Self::HealthMetric,
+        Self::Medication,
+        Self::Meal,
+        Self::Exercise,
+        Self::MealPlan,
     ];
 
     /// The name used everywhere outside of Rust.
@@ -146,7 +177,9 @@ impl DataType {
             Self::Distance => "m",
             Self::ActiveEnergy | Self::TotalEnergy => "kcal",
             Self::Floors => "{floors}",
-            Self::Weight | Self::LeanMass | Self::MuscleMass | Self::BoneMass | Self::BodyWater => "kg",
+            Self::Weight | Self::LeanMass | Self::MuscleMass | Self::BoneMass | Self::BodyWater => {
+                "kg"
+            }
             Self::Height => "cm",
             Self::BodyFat | Self::OxygenSaturation => "%",
             Self::Bmi => "kg/m2",
@@ -156,8 +189,15 @@ impl DataType {
             Self::Vo2Max => "mL/kg/min",
             Self::Readiness | Self::Score => "{score}",
             Self::Hydration => "mL",
-            Self::Unknown | Self::Workout | Self::Sleep | Self::Nutrition | Self::HealthMetric
-            | Self::Medication | Self::Meal | Self::Exercise | Self::MealPlan => "",
+            Self::Unknown
+            | Self::Workout
+            | Self::Sleep
+            | Self::Nutrition
+            | Self::HealthMetric
+            | Self::Medication
+            | Self::Meal
+            | Self::Exercise
+            | Self::MealPlan => "",
         }
     }
 
@@ -187,8 +227,15 @@ impl DataType {
             Self::Vo2Max => (5.0, 110.0),
             Self::Readiness | Self::Score => (-1_000.0, 100_000.0),
             Self::Hydration => (0.0, 30_000.0),
-            Self::Unknown | Self::Workout | Self::Sleep | Self::Nutrition | Self::HealthMetric
-            | Self::Medication | Self::Meal | Self::Exercise | Self::MealPlan => (f64::MIN, f64::MAX),
+            Self::Unknown
+            | Self::Workout
+            | Self::Sleep
+            | Self::Nutrition
+            | Self::HealthMetric
+            | Self::Medication
+            | Self::Meal
+            | Self::Exercise
+            | Self::MealPlan => (f64::MIN, f64::MAX),
         }
     }
 }
@@ -208,6 +255,9 @@ impl FromStr for DataType {
     type Err = UnknownDataType;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|it| it.name() == text).ok_or_else(|| UnknownDataType(text.into()))
+        Self::ALL
+            .into_iter()
+            .find(|it| it.name() == text)
+            .ok_or_else(|| UnknownDataType(text.into()))
     }
 }
