@@ -10,6 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod content;
+
 /// One record of a person, as every provider's mapper gives it and every destination takes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
@@ -126,7 +128,7 @@ impl Span {
     /// The span as an interval; a sample is one millisecond long.
     #[must_use]
     pub fn interval(&self) -> Interval {
-        Interval { from: self.start, to: Instant(self.end.0.max(self.start.0 + 1)) }
+        Interval { from: self.start, to: Instant(self.end.0.max(self.start.0.saturating_add(1))) }
     }
 }
 

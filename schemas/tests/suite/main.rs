@@ -3,7 +3,13 @@
 //! Golden files and documents are written anew with `SYNCWELL_REGENERATE=1 cargo test -p schemas --test suite`.
 //! Whoever does that reads the difference: a published schema's bytes never change, it gets a successor.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod compatibility;
+mod content;
 mod golden;
+mod hostile;
+mod ids;
 mod samples;
 
 /// Whether the files that tests compare with are to be written instead.
