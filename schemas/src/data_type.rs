@@ -201,6 +201,86 @@ impl DataType {
         }
     }
 
+    /// Its LOINC code (FHIR `Observation.code`), where there is one that is agreed on.
+    ///
+    /// Sources of those that are checked: the Open mHealth schema reference, HL7 Physical Activity 1.0.1, HL7
+    /// Personal Health Record, US Core examples.
+    #[must_use]
+    pub const fn loinc(self) -> Option<Loinc> {
+        let (code, is_checked) = match self {
+            Self::Workout => ("55411-3", false),
+            Self::Sleep => ("93832-4", true),
+            Self::HeartRate => ("8867-4", true),
+            Self::RestingHeartRate => ("40443-4", true),
+            Self::HrvSdnn => ("80404-7", false),
+            Self::Steps => ("55423-8", true),
+            Self::Distance => ("55430-3", false),
+            Self::ActiveEnergy => ("41981-2", true),
+            Self::Weight => ("29463-7", true),
+            Self::Height => ("8302-2", true),
+            Self::BodyFat => ("41982-0", true),
+            Self::Bmi => ("39156-5", false),
+            Self::OxygenSaturation => ("2708-6", false),
+            Self::RespiratoryRate => ("9279-1", false),
+            Self::BodyTemperature => ("8310-5", true),
+            Self::BloodPressure => ("85354-9", false),
+            Self::BloodGlucose => ("2339-0", false),
+            Self::Vo2Max => ("60842-2", false),
+            Self::Hydration => ("9108-2", false),
+            _ => return None,
+        };
+        Some(Loinc { code, is_checked })
+    }
+
+    /// The Open mHealth (IEEE 1752.1) schema that says the same, where there is one.
+    #[must_use]
+    pub const fn omh(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Workout | Self::Distance => "omh:physical-activity:1.2",
+            Self::Sleep => "omh:sleep-episode:1.1",
+            Self::HeartRate | Self::RestingHeartRate => "omh:heart-rate:2.0",
+            Self::Steps => "omh:step-count:3.0",
+            Self::ActiveEnergy => "omh:calories-burned:2.0",
+            Self::Weight => "omh:body-weight:3.0",
+            Self::Height => "omh:body-height:2.0",
+            Self::BodyFat => "omh:body-fat-percentage:2.0",
+            Self::Bmi => "omh:body-mass-index:3.0",
+            Self::OxygenSaturation => "omh:oxygen-saturation:2.0",
+            Self::RespiratoryRate => "omh:respiratory-rate:2.0",
+            Self::BodyTemperature => "omh:body-temperature:4.0",
+            Self::BloodPressure => "omh:blood-pressure:4.0",
+            Self::BloodGlucose => "omh:blood-glucose:4.0",
+            _ => return None,
+        })
+    }
+
+    /// The kinds of [`crate::record::Body`] that hold its values, by their names in JSON; a tombstone has `nothing`.
+    #[must_use]
+    pub const fn body_kinds(self) -> &'static [&'static str] {
+        match self {
+            Self::Workout => &["workout"],
+            Self::Sleep => &["sleep"],
+            Self::BloodPressure => &["blood_pressure"],
+            Self::Nutrition => &["nutrition"],
+            Self::HealthMetric
+            | Self::Medication
+            | Self::Meal
+            | Self::Exercise
+            | Self::MealPlan => &["entity"],
+            // Those that a device measures many times an hour.
+            Self::HeartRate
+            | Self::HrvRmssd
+            | Self::HrvSdnn
+            | Self::OxygenSaturation
+            | Self::RespiratoryRate
+            | Self::BodyTemperature
+            | Self::SkinTemperatureDelta
+            | Self::BloodGlucose => &["quantity", "series"],
+            Self::Unknown => &[],
+            _ => &["quantity"],
+        }
+    }
+
     /// The values a living person can have, in [`Self::unit`]; what lies outside is an issue, not a record.
     /// The limits are wide on purpose: they catch a wrong unit, not a rare person.
     #[must_use]
@@ -238,6 +318,15 @@ impl DataType {
             | Self::MealPlan => (f64::MIN, f64::MAX),
         }
     }
+}
+
+/// A code of LOINC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loinc {
+    /// The code.
+    pub code: &'static str,
+    /// Whether it was seen in a source for this very use; otherwise it is to be checked before it is relied on.
+    pub is_checked: bool,
 }
 
 impl fmt::Display for DataType {

@@ -1,11 +1,13 @@
 //! A schema gets successors that old readers can read, and that can read what old writers wrote.
 
+use crate::check_file;
 use apache_avro::{
     Schema,
     schema_compatibility::{Compatibility, SchemaCompatibility},
 };
 use schemas::codec::SCHEMAS;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// Whether each can read all that the other writes.
 fn are_compatible(one: &Schema, other: &Schema) -> bool {
@@ -26,6 +28,16 @@ fn every_version_of_a_subject_reads_every_other() {
             );
         }
     }
+}
+
+#[test]
+fn a_published_version_never_changes() {
+    let line = |it: &schemas::codec::Published| {
+        // The canonical form leaves out docs and defaults, which do not change the bytes.
+        let form = Schema::parse_str(it.text).unwrap().canonical_form();
+        format!("{} {}.v{} {}\n", it.id, it.subject, it.version, hex::encode(Sha256::digest(form)))
+    };
+    check_file("tests/golden/fingerprints.txt", &SCHEMAS.iter().map(line).collect::<String>());
 }
 
 /// Whether the schema of sealed records is compatible with itself after a change to one of its named types.

@@ -7,9 +7,11 @@
 
 mod compatibility;
 mod content;
+mod docs;
 mod golden;
 mod hostile;
 mod ids;
+mod lint;
 mod samples;
 
 /// Whether the files that tests compare with are to be written instead.
