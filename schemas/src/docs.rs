@@ -69,7 +69,8 @@ their JSON form, which the API, exports and files use. On topics the same record
 ## Data types
 
 What lies outside of the plausible range is reported as an issue and is no record. A LOINC code with a question mark
-was not seen in a source for this very use: check it before you rely on it.
+was not seen in a source for this very use: check it before you rely on it. Daily totals have codes of their own: steps
+41950-7, energy 41979-6 (HL7 Physical Activity).
 
 ";
 

@@ -27,7 +27,7 @@ pub struct Record {
     /// Whether the provider may still change it by itself.
     #[serde(default)]
     pub state: RecordState,
-    /// A tombstone: the record is gone at its origin. `body` is then [`Body::Nothing`].
+    /// A tombstone: the record is gone at its origin. `body` is then of the kind `nothing`.
     #[serde(default)]
     pub deleted: bool,
     /// What the source allows to be done with it.
@@ -211,12 +211,12 @@ pub enum SleepStage {
     OutOfBed,
 }
 
-/// A blood pressure, in mm[Hg].
+/// A blood pressure, in `mm[Hg]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BloodPressure {
-    /// Systolic, mm[Hg].
+    /// Systolic, `mm[Hg]`.
     pub systolic: f64,
-    /// Diastolic, mm[Hg].
+    /// Diastolic, `mm[Hg]`.
     pub diastolic: f64,
     /// Pulse at the time, /min.
     #[serde(default)]
