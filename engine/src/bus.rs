@@ -70,7 +70,7 @@ pub trait Bus: fmt::Debug + Send + Sync {
 #[async_trait]
 pub trait Subscription: fmt::Debug + Send {
     /// The next messages: waits for one, then takes what is there, up to these many and about these many bytes
-    /// (one message is always given, however large).
+    /// (one message is always given, however large). Safe to cancel: what was not returned is not lost.
     ///
     /// # Errors
     /// When the bus cannot be reached.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use schemas::{
     data_type::DataType,
     id::{ConnectionId, EventId, ItemId, SyncId, Subject},
+    record::Span,
     time::Instant,
 };
 use uuid::Uuid;
@@ -122,6 +123,38 @@ pub struct ItemRow {
     pub unsure_prints: Vec<Print>,
     /// Sends that failed.
     pub attempts: i32,
+}
+
+impl ItemRow {
+    /// A row of which nothing is planned, written or seen.
+    #[must_use]
+    pub fn new(key: ItemKey, data_type: DataType, time: &Span) -> Self {
+        Self {
+            key,
+            data_type,
+            starts_at: time.start,
+            ends_at: time.end,
+            summary: Bytes::new(),
+            planned_version: 0,
+            planned_hash: String::new(),
+            planned_by: None,
+            state: ItemState::Planned,
+            reason: String::new(),
+            planned_delete: false,
+            version: 0,
+            hash: String::new(),
+            external_id: Bytes::new(),
+            handle: String::new(),
+            owned: false,
+            seen_hash: String::new(),
+            seen_at: None,
+            seen_modified_at: None,
+            claim: None,
+            unsure: false,
+            unsure_prints: Vec::new(),
+            attempts: 0,
+        }
+    }
 }
 
 /// Who may be sending an item.

@@ -1,7 +1,29 @@
 //! Stages, runner, ports and their adapters.
+//!
+//! Read in this order: [`stage`] (what a stage is), [`topology`] (how stages are wired), [`runner`] (how they run),
+//! [`stages`] (the five verbs), [`resolve`] (the decisions), [`item`] and [`store`] (what is remembered), [`provider`]
+//! and [`session`] (the outside).
 
+pub mod accounts;
 pub mod bus;
+pub mod clock;
+pub mod contents;
+pub mod explain;
+pub mod failpoint;
+pub mod intake;
 pub mod item;
+mod lanes;
+pub mod limiter;
+pub mod offsets;
+pub mod people;
 pub mod provider;
+pub mod resolve;
+pub mod runner;
 pub mod session;
+pub mod stage;
+pub mod stages;
+pub mod standing;
+pub mod status;
 pub mod store;
+pub mod topology;
+pub mod vault;

@@ -77,6 +77,17 @@ pub trait DataProvider: fmt::Debug + Send + Sync {
         Err(ProviderError::Malformed { what: format!("more than {PAGES_MAX} pages for one window") })
     }
 
+    /// The delivery class of an operation: the profile's, unless it depends on the record (an upload of a file is
+    /// deduplicated where a typed-in activity is not). `None` if the service cannot do it.
+    fn delivery(&self, action: &Action<'_>) -> Option<Delivery> {
+        let profile = self.profile();
+        match action {
+            Action::Create { record } => profile.of(record.data_type)?.create,
+            Action::Update { record, .. } => profile.of(record.data_type)?.update,
+            Action::Delete { data_type, .. } => profile.of(*data_type)?.delete,
+        }
+    }
+
     /// Brings one operation to the service.
     async fn write(&self, session: &Session, operation: &WriteOperation<'_>) -> Result<Receipt, ProviderError>;
 

@@ -50,8 +50,11 @@ pub struct Step {
     pub at: Instant,
     /// What it does to its sync.
     pub bearing: Bearing,
-    /// What came out, in order.
+    /// What came out, in order: events of this sync.
     pub outputs: Vec<Logged>,
+    /// Events that begin other syncs. They are kept with the step, so that a recall can begin them again, but they
+    /// are events of their own syncs: [`Log::open`] and [`Log::events`] of this sync do not give them.
+    pub roots: Vec<Logged>,
 }
 
 /// What a step does to its sync.
@@ -109,6 +112,9 @@ pub trait Items: fmt::Debug + Send + Sync {
     /// The rows of one type at a destination that overlap a window, with the present `plan_seq` of every month the
     /// window touches. The `plan_seq`s are read before the rows.
     async fn window(&self, subject: &Subject, destination: ConnectionId, data_type: DataType, window: Interval) -> Result<(Vec<ItemRow>, Vec<(Partition, i64)>), Unreachable>;
+
+    /// The present `plan_seq` of a month; 0 where nothing was ever planned.
+    async fn seq(&self, partition: &Partition) -> Result<i64, Unreachable>;
 
     /// One row, as it stands (a serial read).
     async fn get(&self, key: &ItemKey) -> Result<Option<ItemRow>, Unreachable>;

@@ -61,6 +61,22 @@ pub struct Origin {
     pub marker: Option<String>,
 }
 
+impl Origin {
+    /// An origin of which only provider and record are known.
+    #[must_use]
+    pub fn named(provider: impl Into<String>, record: impl Into<String>) -> Self {
+        Self {
+            provider: provider.into(),
+            connection: None,
+            record: record.into(),
+            modified_at: None,
+            device: None,
+            method: RecordingMethod::Unknown,
+            marker: None,
+        }
+    }
+}
+
 /// How a record came to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -1,0 +1,55 @@
+//! How well two records fit as renderings of the same thing.
+
+use super::is_session;
+use schemas::record::{Body, Record};
+
+/// The greatest difference of starts for two renderings of one session, ms (three minutes, as sync services commonly
+/// allow between a watch and a phone).
+const SESSION_START_MS: f64 = 180_000.0;
+/// The greatest difference of times for two renderings of one measurement, ms.
+const SAMPLE_MS: u64 = 60_000;
+
+/// 0 (not the same) to 1 (the same). Symmetric. Records of different types never fit.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "durations are far below 2^53 ms")]
+pub fn score(a: &Record, b: &Record) -> f64 {
+    if a.data_type != b.data_type || a.is_daily_total != b.is_daily_total || a.deleted || b.deleted {
+        return 0.0;
+    }
+    let apart = a.time.start.0.abs_diff(b.time.start.0);
+    if is_session(a.data_type) {
+        if apart as f64 > SESSION_START_MS {
+            return 0.0;
+        }
+        let closeness = 1.0 - apart as f64 / SESSION_START_MS;
+        return 0.4 * closeness + 0.6 * likeness(a, b);
+    }
+    let (a_length, b_length) = (a.time.end.0 - a.time.start.0, b.time.end.0 - b.time.start.0);
+    if a_length == 0 && b_length == 0 {
+        // A sample: the same measurement may be stamped to the second by one and to the minute by another.
+        return if apart <= SAMPLE_MS { 1.0 - 0.3 * apart as f64 / SAMPLE_MS as f64 } else { 0.0 };
+    }
+    // An interval or a series: it is the same one only if it is the same stretch.
+    if apart < 1000 && a.time.end.0.abs_diff(b.time.end.0) < 1000 { 1.0 } else { 0.0 }
+}
+
+/// How alike two sessions are that begin together: by the better of duration and distance, because one source may
+/// count pauses and another not.
+#[expect(clippy::cast_precision_loss, reason = "durations are far below 2^53 ms")]
+fn likeness(a: &Record, b: &Record) -> f64 {
+    let duration = ratio((a.time.end.0 - a.time.start.0) as f64, (b.time.end.0 - b.time.start.0) as f64);
+    match (&a.body, &b.body) {
+        (Body::Workout(a), Body::Workout(b)) => match (a.distance_m, b.distance_m) {
+            (Some(a), Some(b)) if a > 0.0 && b > 0.0 => duration.max(ratio(a, b)),
+            _ => duration,
+        },
+        _ => duration,
+    }
+}
+
+fn ratio(a: f64, b: f64) -> f64 {
+    if a <= 0.0 && b <= 0.0 {
+        return 1.0;
+    }
+    (a.min(b) / a.max(b)).clamp(0.0, 1.0)
+}

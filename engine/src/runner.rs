@@ -1,0 +1,444 @@
+//! Runs a topology: recall, process, append, publish, acknowledge.
+//!
+//! Redelivery, crash recovery, idempotency and replay are all in [`Worker::handle`]: before a stage runs, the log is
+//! asked what that stage made of this event; if it knows, that is the answer.
+
+use crate::{
+    bus::{Bus, Delivery, Message, Position, Unreachable},
+    clock::Clock,
+    failpoint,
+    lanes::Lanes,
+    offsets::OffsetTracker,
+    stage::{AnyAnswer, AnyStage, Later, Work, lane_of, logged},
+    store::{Bearing, Logged, Step, StepKey, Store, Timer},
+    topology::{Node, Topology},
+};
+use metrics::{counter, histogram};
+use rand::Rng;
+use schemas::{
+    event::{Envelope, Head, Mode, Outcome, Reason, Rejected},
+    id::{EventId, SyncId, Subject},
+    time::Instant,
+    topics::{self, TopicName},
+};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::{sync::watch, task::JoinSet};
+use tracing::{Instrument, error, info_span, warn};
+
+/// The most deliveries that a stage holds at once.
+const INFLIGHT_MAX: usize = 1_000;
+/// The most bytes of deliveries that a stage holds at once.
+const INFLIGHT_BYTES_MAX: usize = 64 << 20;
+/// The most deliveries taken in one micro-batch.
+const BATCH_MAX: usize = 256;
+/// How many a stage works on at the same time.
+const RUNNING_MAX: usize = 64;
+/// How long a drain waits for work in flight.
+const DRAIN_MAX: Duration = Duration::from_secs(8);
+/// The pause after one of our own servers was out of reach.
+const UNREACHABLE_PAUSE: Duration = Duration::from_millis(500);
+/// The shortest and the longest pause of the back-off between attempts.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(6 * 3600));
+/// The age at which a failing event is given up, whatever its attempts.
+const AGE_MAX: Duration = Duration::from_secs(72 * 3600);
+
+/// What a topology runs on.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    /// Transport.
+    pub bus: Arc<dyn Bus>,
+    /// Memory.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Runner {
+    /// Runs every stage of a topology until `stop` turns true; then drains and returns.
+    pub async fn run(&self, topology: &Topology, stop: watch::Receiver<bool>) {
+        let mut stages = JoinSet::new();
+        for node in &topology.nodes {
+            let worker = Arc::new(Worker { runner: self.clone(), node: node.clone(), rejected: topology.rejected });
+            stages.spawn(worker.run(stop.clone()));
+        }
+        while stages.join_next().await.is_some() {}
+    }
+
+    /// Publishes a step's outputs and begins the syncs that it roots.
+    async fn publish(&self, step: &Step) -> Result<(), Unreachable> {
+        let mut messages = Vec::with_capacity(step.outputs.len() + step.roots.len());
+        for root in &step.roots {
+            let head = root_head(root)?;
+            self.begin(&head, root.clone()).await?;
+            messages.push(message(&step.key.subject, root));
+        }
+        messages.extend(step.outputs.iter().map(|it| message(&step.key.subject, it)));
+        if messages.is_empty() { Ok(()) } else { self.bus.publish(messages).await }
+    }
+
+    /// Appends the event that begins a sync, unless it is there; returns the one that stands.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn begin(&self, head: &Head, event: Logged) -> Result<Step, Unreachable> {
+        let key = StepKey { subject: head.subject.clone(), sync: head.sync, stage: "intake".into(), cause: head.id };
+        let step = Step { key, at: head.at, bearing: Bearing::Opens, outputs: vec![event], roots: Vec::new() };
+        self.store.log.append(step).await
+    }
+
+    /// Publishes again what a lost bus held: the open events of every sync that has not ended, but for those that a
+    /// timer will deliver. For a `memory://` bus, at start.
+    ///
+    /// # Errors
+    /// When bus or store cannot be reached.
+    pub async fn republish_open(&self) -> Result<usize, Unreachable> {
+        let (mut after, mut n_published) = (None, 0);
+        loop {
+            let syncs = self.store.log.unsettled(after, 200).await?;
+            let Some((_, last)) = syncs.last() else { return Ok(n_published) };
+            after = Some(*last);
+            for (subject, sync) in &syncs {
+                n_published += self.republish_sync(subject, *sync).await?;
+            }
+        }
+    }
+
+    async fn republish_sync(&self, subject: &Subject, sync: SyncId) -> Result<usize, Unreachable> {
+        let open = self.store.log.open(subject, sync).await?;
+        let mut messages = Vec::new();
+        for (id, topic) in &open {
+            let stage = crate::status::stage_of(topic.kind).unwrap_or_default();
+            if self.store.timers.get(stage, *id).await?.is_none()
+                && let Some(event) = self.store.log.event(subject, sync, *id).await?
+            {
+                messages.push(message(subject, &event));
+            }
+        }
+        if open.is_empty() {
+            // Nothing is open, yet the sync has not ended: its last outcome never reached Settle.
+            let events = self.store.log.events(subject, sync).await?;
+            let outcome = events.iter().rfind(|it| it.topic.kind == schemas::event::Kind::Outcome);
+            messages.extend(outcome.map(|it| message(subject, it)));
+        }
+        let n_messages = messages.len();
+        if n_messages > 0 {
+            self.bus.publish(messages).await?;
+        }
+        Ok(n_messages)
+    }
+
+    /// Delivers due timers until `stop` turns true. A fired timer moves on by five minutes: it is the append, or the
+    /// recall, of its step that removes it, so that a delivery that is lost is made again.
+    pub async fn fire_timers(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let pause = match self.fire_due().await {
+                Ok(Some(next)) => next,
+                Ok(None) => self.clock.now().plus(Duration::from_millis(500)),
+                Err(err) => {
+                    warn!(%err, "timers cannot be read");
+                    self.clock.now().plus(UNREACHABLE_PAUSE)
+                }
+            };
+            // New timers may be earlier than the next one known now.
+            let wake = pause.min(self.clock.now().plus(Duration::from_millis(500)));
+            tokio::select! {
+                () = self.clock.sleep_until(wake) => {}
+                changed = stop.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    async fn fire_due(&self) -> Result<Option<Instant>, Unreachable> {
+        loop {
+            let now = self.clock.now();
+            let due = self.store.timers.due(now, 100).await?;
+            if due.is_empty() {
+                return self.store.timers.next().await;
+            }
+            for timer in due {
+                let event = self.store.log.event(&timer.subject, timer.sync, timer.event).await?;
+                let moved = Timer { at: now.plus(Duration::from_secs(300)), ..timer.clone() };
+                self.store.timers.schedule(moved).await?;
+                match event {
+                    Some(event) => self.bus.publish(vec![message(&timer.subject, &event)]).await?,
+                    None => self.store.timers.remove(&timer.stage, timer.event).await?,
+                }
+                counter!("syncwell_timers_fired_total", "stage" => timer.stage.clone()).increment(1);
+                failpoint::reached(&timer.stage, "timer_fired");
+            }
+        }
+    }
+}
+
+fn message(subject: &Subject, event: &Logged) -> Message {
+    Message { topic: event.topic, key: subject.clone(), id: event.id, bytes: event.bytes.clone() }
+}
+
+fn root_head(root: &Logged) -> Result<Head, Unreachable> {
+    let event: Envelope<schemas::event::Requested> = schemas::codec::decode(&root.bytes)
+        .map_err(|err| Unreachable(format!("the log holds an event that cannot be read: {err}")))?;
+    Ok(event.head)
+}
+
+/// One stage at work.
+#[derive(Debug)]
+struct Worker {
+    runner: Runner,
+    node: Node,
+    rejected: TopicName,
+}
+
+/// One delivery, decoded.
+struct Input {
+    delivery: Delivery,
+    work: Box<dyn Work>,
+    recalled: Option<Step>,
+}
+
+type LaneKey = (Subject, String);
+
+impl Worker {
+    fn stage(&self) -> &dyn AnyStage {
+        &*self.node.stage
+    }
+
+    async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            if let Err(err) = self.clone().subscribed(&mut stop).await {
+                // What was not acknowledged is delivered again.
+                warn!(stage = self.stage().name(), %err, "stopped without acknowledging; tries again");
+                counter!("syncwell_stage_stopped_total", "stage" => self.stage().name()).increment(1);
+                tokio::time::sleep(UNREACHABLE_PAUSE).await;
+            }
+        }
+    }
+
+    async fn subscribed(self: Arc<Self>, stop: &mut watch::Receiver<bool>) -> Result<(), Unreachable> {
+        let lane = lane_of(self.node.from).name();
+        let group = format!("syncwell.{lane}.{}", self.stage().name());
+        let mut subscription = self.runner.bus.subscribe(&group, &[self.node.from]).await?;
+        let mut trackers: HashMap<(TopicName, i32), OffsetTracker> = HashMap::new();
+        let mut lanes: Lanes<LaneKey, Subject, Input> = Lanes::new(self.stage().at_once(), RUNNING_MAX);
+        let mut running = JoinSet::new();
+        let (mut n_held, mut bytes_held, mut stopping) = (0, 0, false);
+        let mut drained_by = tokio::time::Instant::now();
+        loop {
+            while let Some((key, input)) = lanes.start() {
+                let worker = self.clone();
+                running.spawn(async move { (key, worker.handle(&input).await.map(|()| input.delivery)) });
+            }
+            let advanced = trackers.iter_mut().filter_map(|((topic, partition), tracker)| {
+                tracker.advance().map(|next| Position { topic: *topic, partition: *partition, next })
+            });
+            let advanced: Vec<_> = advanced.collect();
+            if !advanced.is_empty() {
+                subscription.commit(&advanced).await?;
+                failpoint::reached(self.stage().name(), "acknowledge");
+            }
+            if stopping && running.is_empty() {
+                return Ok(());
+            }
+            let has_room = !stopping && n_held < INFLIGHT_MAX && bytes_held < INFLIGHT_BYTES_MAX;
+            tokio::select! {
+                batch = subscription.next(BATCH_MAX.min(INFLIGHT_MAX - n_held.min(INFLIGHT_MAX)), INFLIGHT_BYTES_MAX), if has_room => {
+                    let batch = batch?;
+                    for delivery in &batch {
+                        n_held += 1;
+                        bytes_held += delivery.bytes.len();
+                        trackers.entry((delivery.topic, delivery.partition)).or_default().delivered(delivery.offset);
+                    }
+                    for (input, undecodable) in self.take(batch).await? {
+                        if let Some(input) = input {
+                            let head = input.work.head();
+                            lanes.push((head.subject.clone(), input.work.lane()), head.subject.clone(), input);
+                        } else if let Some(delivery) = undecodable {
+                            n_held -= 1;
+                            bytes_held -= delivery.bytes.len();
+                            done(&mut trackers, &delivery);
+                        }
+                    }
+                }
+                Some(finished) = running.join_next() => {
+                    let (key, result) = finished.map_err(|err| Unreachable(format!("a task ended: {err}")))?;
+                    let delivery = result?;
+                    n_held -= 1;
+                    bytes_held -= delivery.bytes.len();
+                    done(&mut trackers, &delivery);
+                    lanes.done(&key);
+                }
+                changed = stop.changed(), if !stopping => {
+                    stopping = changed.is_err() || *stop.borrow();
+                    if stopping {
+                        // What has begun may end; what has not is delivered again.
+                        lanes.clear();
+                        drained_by = tokio::time::Instant::now() + DRAIN_MAX;
+                    }
+                }
+                () = tokio::time::sleep_until(drained_by), if stopping => return Ok(()),
+            }
+        }
+    }
+
+    /// Decodes a batch and recalls it in one read; what cannot be decoded is rejected here.
+    async fn take(&self, batch: Vec<Delivery>) -> Result<Vec<(Option<Input>, Option<Delivery>)>, Unreachable> {
+        let mut taken = Vec::with_capacity(batch.len());
+        let mut keys = Vec::with_capacity(batch.len());
+        for delivery in batch {
+            match self.node.stage.clone().decode(&delivery.bytes) {
+                Ok(work) => {
+                    keys.push(self.key(&*work));
+                    taken.push((Some(Input { delivery, work, recalled: None }), None));
+                }
+                Err(err) => {
+                    error!(stage = self.stage().name(), topic = %delivery.topic, partition = delivery.partition, offset = delivery.offset, %err, "rejected what cannot be decoded");
+                    self.reject_undecodable(&delivery).await?;
+                    taken.push((None, Some(delivery)));
+                }
+            }
+        }
+        let steps = self.runner.store.log.recall(&keys).await?;
+        failpoint::reached(self.stage().name(), "recall");
+        let inputs = taken.iter_mut().filter_map(|it| it.0.as_mut());
+        for (input, step) in inputs.zip(steps) {
+            input.recalled = step;
+        }
+        Ok(taken)
+    }
+
+    fn key(&self, work: &dyn Work) -> StepKey {
+        let head = work.head();
+        StepKey { subject: head.subject.clone(), sync: head.sync, stage: self.stage().name().into(), cause: work.cause() }
+    }
+
+    /// One event: recall, process, append, publish.
+    async fn handle(&self, input: &Input) -> Result<(), Unreachable> {
+        let (head, name) = (input.work.head(), self.stage().name());
+        let lane = lane_of(self.node.from).name();
+        let span = info_span!("step", stage = name, lane, event = %head.id, sync = %head.sync, subject = %head.subject);
+        let begun = std::time::Instant::now();
+        let result = self.step(input).instrument(span).await;
+        histogram!("syncwell_stage_seconds", "stage" => name, "lane" => lane).record(begun.elapsed().as_secs_f64());
+        count(name, lane, "in");
+        match &result {
+            Ok(what) => count(name, lane, what),
+            Err(_) => count(name, lane, "unreachable"),
+        }
+        result.map(|_| ())
+    }
+
+    async fn step(&self, input: &Input) -> Result<&'static str, Unreachable> {
+        let (store, work, name) = (&self.runner.store, &*input.work, self.stage().name());
+        let mut recalled = input.recalled.clone();
+        if recalled.is_none() && self.stage().closes() {
+            // An earlier event of the same batch may have ended the sync.
+            recalled = store.log.recall(&[self.key(work)]).await?.pop().flatten();
+        }
+        if let Some(step) = recalled {
+            self.runner.publish(&step).await?;
+            store.timers.remove(name, work.head().id).await?;
+            return Ok("recalled");
+        }
+        let answer = work.process().await?;
+        failpoint::reached(name, "process");
+        let (outputs, roots, what) = match answer {
+            AnyAnswer::Nothing => return Ok("nothing"),
+            AnyAnswer::Made { outputs, roots } => (outputs, roots, "out"),
+            AnyAnswer::Later(later) => match self.put_off(work, later).await? {
+                None => return Ok("later"),
+                Some((reason, attempts)) => (self.rejected(input, reason, attempts), Vec::new(), "rejected"),
+            },
+            AnyAnswer::End(reason) => (vec![self.ended(work, reason, 0)], Vec::new(), "ended"),
+            AnyAnswer::Reject(reason) => (self.rejected(input, reason, 1), Vec::new(), "rejected"),
+        };
+        let bearing = if self.stage().closes() { Bearing::Closes } else { Bearing::Within };
+        let step = Step { key: self.key(work), at: self.runner.clock.now(), bearing, outputs, roots };
+        let stands = store.log.append(step).await?;
+        failpoint::reached(name, "append");
+        self.runner.publish(&stands).await?;
+        failpoint::reached(name, "publish");
+        Ok(what)
+    }
+
+    /// Writes the timer of an event that is to come again; or says why it is given up, and after how many attempts.
+    async fn put_off(&self, work: &dyn Work, later: Later) -> Result<Option<(Reason, i32)>, Unreachable> {
+        let (timers, now, head) = (&self.runner.store.timers, self.runner.clock.now(), work.head());
+        let name = self.stage().name();
+        let earlier = timers.get(name, head.id).await?;
+        let (mut attempts, first_at) = earlier.map_or((0, now), |it| (it.attempts, it.first_at));
+        if let Some((attempts_max, reason)) = later.gives_up {
+            attempts += 1;
+            if attempts >= attempts_max || now.since(first_at) > AGE_MAX {
+                return Ok(Some((reason, attempts)));
+            }
+        }
+        let at = later.at.unwrap_or_else(|| now.plus(backoff(attempts)));
+        let timer = Timer { stage: name.into(), event: head.id, subject: head.subject.clone(), sync: head.sync, at, attempts, first_at };
+        timers.schedule(timer).await?;
+        failpoint::reached(name, "timer_written");
+        Ok(None)
+    }
+
+    fn ended(&self, work: &dyn Work, reason: Reason, index: usize) -> Logged {
+        let lane = lane_of(self.node.from);
+        let head = work.head().derive(self.stage().name(), index, self.runner.clock.now());
+        let stage = self.stage().name().to_owned();
+        let body = Outcome { stage, destination: None, end: Some(reason), results: None, counts: Vec::new(), lane };
+        logged(&Envelope { head, body }, topics::outcomes(lane).name)
+    }
+
+    /// A rejection is two events: the outcome that lets the sync end, and what an operator redrives.
+    fn rejected(&self, input: &Input, reason: Reason, attempts: i32) -> Vec<Logged> {
+        let now = self.runner.clock.now();
+        let head = input.work.head().derive(self.stage().name(), 1, now);
+        let body = self.rejection(&input.delivery, reason, attempts, now);
+        vec![self.ended(&*input.work, reason, 0), logged(&Envelope { head, body }, self.rejected)]
+    }
+
+    fn rejection(&self, delivery: &Delivery, reason: Reason, attempts: i32, at: Instant) -> Rejected {
+        Rejected {
+            stage: self.stage().name().into(),
+            reason,
+            topic: delivery.topic.to_string(),
+            partition: delivery.partition,
+            offset: delivery.offset,
+            attempts,
+            first_at: at,
+            code_version: env!("CARGO_PKG_VERSION").into(),
+            original: delivery.bytes.to_vec(),
+        }
+    }
+
+    /// Bytes that are no event have no id: their cause is where they were.
+    async fn reject_undecodable(&self, delivery: &Delivery) -> Result<(), Unreachable> {
+        let place = format!("{}/{}/{}", delivery.topic, delivery.partition, delivery.offset);
+        let sync = SyncId::for_key(&delivery.key, "undecodable", &place);
+        let (cause, now) = (EventId::root(sync), self.runner.clock.now());
+        let id = EventId::derived(cause, self.stage().name(), 0);
+        let head = Head { id, cause, sync, subject: delivery.key.clone(), at: now, mode: Mode::Live };
+        let body = self.rejection(delivery, Reason::Undecodable, 1, now);
+        let key = StepKey { subject: delivery.key.clone(), sync, stage: self.stage().name().into(), cause };
+        let outputs = vec![logged(&Envelope { head, body }, self.rejected)];
+        let step = Step { key, at: now, bearing: Bearing::Within, outputs, roots: Vec::new() };
+        let stands = self.runner.store.log.append(step).await?;
+        count(self.stage().name(), lane_of(self.node.from).name(), "rejected");
+        self.runner.publish(&stands).await
+    }
+}
+
+fn done(trackers: &mut HashMap<(TopicName, i32), OffsetTracker>, delivery: &Delivery) {
+    if let Some(tracker) = trackers.get_mut(&(delivery.topic, delivery.partition)) {
+        tracker.done(delivery.offset);
+    }
+}
+
+fn count(stage: &'static str, lane: &'static str, result: &'static str) {
+    counter!("syncwell_stage_events_total", "stage" => stage, "lane" => lane, "result" => result).increment(1);
+}
+
+/// Exponential back-off with full jitter; `attempts` is how many have failed so far.
+fn backoff(attempts: i32) -> Duration {
+    let doublings = u32::try_from(attempts.clamp(1, 16)).unwrap_or(1) - 1;
+    let longest = BACKOFF.0.saturating_mul(1 << doublings).min(BACKOFF.1);
+    // Full jitter, but never so short that it hammers a provider that just failed.
+    rand::rng().random_range(BACKOFF.0 / 2..=longest)
+}

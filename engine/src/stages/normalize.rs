@@ -1,0 +1,124 @@
+//! Normalize: canonical records out of a page.
+
+use super::{Tally, made};
+use crate::{
+    bus::Unreachable,
+    clock::Clock,
+    contents::Contents,
+    provider::{Catalog, Issue, Normal, RawPage},
+    stage::{Answer, Stage},
+};
+use schemas::{
+    event::{Envelope, Fate, Fetched, IssueCount, Normalized, Reason},
+    record::{Body, Record, Records},
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Records that begin later than this are not believed: somebody's clock is wrong.
+const FUTURE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Maps pages with their provider's mapper, and leaves out what cannot be.
+#[derive(Debug)]
+pub struct Normalize {
+    /// Every provider.
+    pub catalog: Catalog,
+    /// What opens pages and seals records.
+    pub contents: Contents,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Stage for Normalize {
+    type In = Fetched;
+    type Out = Normalized;
+    const NAME: &'static str = "normalize";
+    const AT_ONCE: usize = 1;
+
+    async fn process(&self, input: &Envelope<Fetched>) -> Result<Answer<Fetched, Normalized>, Unreachable> {
+        let fetched = &input.body;
+        let Some(provider) = self.catalog.get(&fetched.account.provider).cloned() else {
+            return Ok(Answer::Reject(Reason::Unsupported));
+        };
+        let Some(body) = self.contents.open(&input.head.subject, &fetched.page).await? else {
+            return Ok(Answer::End(Reason::PayloadExpired));
+        };
+        let (data_type, content_type) = (fetched.data_type, fetched.page.content_type.clone());
+        let (mapper_version, mapper) = (provider.profile().mapper_version, provider);
+        // A large file takes a while: other people's events go on meanwhile.
+        let mapped = tokio::task::spawn_blocking(move || {
+            mapper.normalize(&RawPage { data_type, content_type: &content_type, body: &body, name: "" })
+        });
+        let normal = match mapped.await {
+            Ok(Ok(normal)) => normal,
+            Ok(Err(err)) => {
+                tracing::warn!(provider = fetched.account.provider, %err, "a page cannot be mapped");
+                return Ok(Answer::Reject(Reason::Malformed));
+            }
+            Err(err) => {
+                tracing::error!(provider = fetched.account.provider, %err, "a mapper panicked");
+                return Ok(Answer::Reject(Reason::Malformed));
+            }
+        };
+        let Normal { mut records, mut issues } = normal;
+        let not_after = self.clock.now().plus(FUTURE_MAX);
+        records.retain(|record| match doubt(record, not_after) {
+            Some(issue) => {
+                issues.push(issue);
+                false
+            }
+            None => true,
+        });
+        let mut read = Tally::default();
+        for record in &mut records {
+            record.origin.connection = Some(fetched.account.connection);
+            read.add(record.data_type, Fate::Read, None);
+        }
+        let head = input.head.derive(Self::NAME, 0, self.clock.now());
+        let body = Normalized {
+            side: fetched.side,
+            account: fetched.account.clone(),
+            source: fetched.source.clone(),
+            data_type: fetched.data_type,
+            destinations: fetched.destinations.clone(),
+            records: self.contents.seal_value(&head, &Records { records }).await?,
+            counts: read.counts(),
+            issues: count_issues(&issues),
+            fetched_at: fetched.fetched_at,
+            window: fetched.window,
+            last: fetched.last,
+            mapper_version,
+            lane: fetched.lane,
+        };
+        made(vec![Envelope { head, body }])
+    }
+}
+
+/// Why a record is left out, if it is: a value outside of what a living person can have, or a time to come.
+fn doubt(record: &Record, not_after: schemas::time::Instant) -> Option<Issue> {
+    let (least, most) = record.data_type.plausible();
+    let fits = |value: f64| value.is_finite() && value >= least && value <= most;
+    let plausible = match &record.body {
+        Body::Quantity(quantity) => fits(quantity.value),
+        Body::Series(series) => series.offsets_ms.len() == series.values.len() && series.values.iter().all(|it| fits(*it)),
+        Body::BloodPressure(pressure) => fits(pressure.systolic) && fits(pressure.diastolic),
+        _ => true,
+    };
+    let issue = |code, text: &str| Some(Issue { code, at: record.origin.record.clone(), text: text.into() });
+    if !plausible {
+        issue("out_of_range", "a value is outside of the range of its type")
+    } else if record.time.end < record.time.start {
+        issue("malformed", "it ends before it begins")
+    } else if record.time.start > not_after {
+        issue("future", "it begins more than a day from now")
+    } else {
+        None
+    }
+}
+
+fn count_issues(issues: &[Issue]) -> Vec<IssueCount> {
+    let mut by_code: BTreeMap<&str, i32> = BTreeMap::new();
+    for issue in issues {
+        *by_code.entry(issue.code).or_default() += 1;
+    }
+    by_code.into_iter().map(|(code, count)| IssueCount { code: code.into(), count }).collect()
+}

@@ -1,0 +1,415 @@
+//! Resolve: what is to happen at each destination because of a page.
+
+mod seen;
+
+use super::{Tally, made};
+use crate::{
+    accounts::Accounts,
+    bus::Unreachable,
+    contents::Contents,
+    item::{ItemKey, ItemRow, Origin, Partition, Plan, Planned, month_of},
+    provider::{DataProvider, Profile},
+    resolve::{self as rules, Decided, Incoming, Known, Policy, Window},
+    stage::{Answer, Stage},
+    standing::Standing,
+    store::{Items, Log, StepKey},
+};
+use schemas::{
+    data_type::DataType,
+    event::{Action, Decisions, Destination, Envelope, Fate, Normalized, Reason, Resolved, Side},
+    id::{ConnectionId, ItemId, Subject},
+    record::{Record, Records},
+    time::{Instant, Interval},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// How far around a page the destination's rows are read: a record may have been stamped a little differently there.
+const MATCH_TOLERANCE: Duration = Duration::from_secs(24 * 3600);
+/// How often a plan that lost its race begins again before the event is put off.
+const RACES_MAX: u32 = 20;
+/// The pause after that.
+const RACE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Decides about the records of a page, per destination, and plans the new versions.
+#[derive(Debug)]
+pub struct Resolve {
+    /// Which providers there are, and their profiles.
+    pub accounts: Accounts,
+    /// What opens records and seals decisions.
+    pub contents: Contents,
+    /// Whether a sync is still wanted.
+    pub standing: Standing,
+    /// The rows of the destinations.
+    pub items: Arc<dyn Items>,
+    /// What was said before.
+    pub log: Arc<dyn Log>,
+}
+
+type ResolveAnswer = Answer<Normalized, Resolved>;
+
+/// One page, opened.
+struct Page<'a> {
+    input: &'a Envelope<Normalized>,
+    records: Vec<Record>,
+}
+
+impl Page<'_> {
+    fn subject(&self) -> &Subject {
+        &self.input.head.subject
+    }
+
+    /// Each type in the page, with the stretch that its records lie in.
+    fn spans(&self) -> BTreeMap<DataType, Interval> {
+        let mut spans: BTreeMap<DataType, Interval> = BTreeMap::new();
+        if let (Some(data_type), Some(window)) = (self.input.body.data_type, self.input.body.window)
+            && self.input.body.last
+        {
+            // The end of a complete reading: what is missing in it is gone.
+            spans.insert(data_type, window);
+        }
+        for record in &self.records {
+            let span = record.time.interval();
+            let known = spans.entry(record.data_type).or_insert(span);
+            *known = Interval { from: known.from.min(span.from), to: known.to.max(span.to) };
+        }
+        spans
+    }
+}
+
+impl Stage for Resolve {
+    type In = Normalized;
+    type Out = Resolved;
+    const NAME: &'static str = "resolve";
+    const AT_ONCE: usize = 1;
+
+    async fn process(&self, input: &Envelope<Normalized>) -> Result<ResolveAnswer, Unreachable> {
+        let normalized = &input.body;
+        let Some(opened) = self.contents.open_value::<Records>(&input.head.subject, &normalized.records).await? else {
+            return Ok(Answer::End(Reason::PayloadExpired));
+        };
+        let page = Page { input, records: opened.records };
+        let mut outputs = Vec::new();
+        for (index, destination) in normalized.destinations.iter().enumerate() {
+            let resolved = match normalized.side {
+                Side::Destination => self.note_seen(&page, destination).await?,
+                Side::Source => match self.decide(&page, destination).await? {
+                    Some(decided) => Some(self.resolved(&page, destination, index, decided).await?),
+                    None => None,
+                },
+            };
+            match resolved {
+                Some(resolved) => outputs.push(Envelope { head: input.head.derive(Self::NAME, index, self.accounts.clock.now()), body: resolved }),
+                None => {
+                    let at = Some(self.accounts.clock.now().plus(RACE_PAUSE));
+                    return Ok(Answer::Later(crate::stage::Later { at, gives_up: None }));
+                }
+            }
+        }
+        made(outputs)
+    }
+}
+
+impl Resolve {
+    async fn resolved(&self, page: &Page<'_>, destination: &Destination, index: usize, decided: Vec<Decided>) -> Result<Resolved, Unreachable> {
+        let input = page.input;
+        let mut tally = Tally::default();
+        let mut operations = 0;
+        for it in &decided {
+            match it.fate {
+                Some(fate) => tally.add(it.decision.data_type, fate, it.decision.reason),
+                None => operations += 1,
+            }
+        }
+        let head = input.head.derive(Self::NAME, index, self.accounts.clock.now());
+        let decisions = Decisions { decisions: decided.into_iter().map(|it| it.decision).collect() };
+        let sealed = if decisions.decisions.is_empty() { None } else { Some(self.contents.seal_value(&head, &decisions).await?) };
+        Ok(Resolved {
+            side: input.body.side,
+            source: input.body.source.clone(),
+            destination: destination.clone(),
+            decisions: sealed,
+            operations,
+            counts: tally.counts(),
+            lane: input.body.lane,
+            expires_at: None,
+        })
+    }
+
+    /// Decides about a source's page for one destination and plans what follows; `None` if every race was lost.
+    async fn decide(&self, page: &Page<'_>, destination: &Destination) -> Result<Option<Vec<Decided>>, Unreachable> {
+        let Some(provider) = self.accounts.catalog.get(&destination.account.provider).cloned() else {
+            return Ok(Some(Vec::new()));
+        };
+        let ended = match self.standing.sync(&page.input.head, None).await? {
+            Some(reason) => Some(reason),
+            None => self.standing.destination(&page.input.head, destination).await?.err(),
+        };
+        for _ in 0..RACES_MAX {
+            let (mut window, mut seqs) = self.window(page, destination.account.connection).await?;
+            if self.already_said(page).await? {
+                // The step that stands is the one that the append will return.
+                return Ok(Some(Vec::new()));
+            }
+            let incoming = self.incoming(page, destination, &*provider).await?;
+            self.add_moved(page, destination.account.connection, &incoming, &mut window, &mut seqs).await?;
+            let (mut decided, mut known) = (Vec::new(), Window::new(window));
+            let policy = self.policy(page, destination, provider.profile());
+            for record in &incoming {
+                decided.push(known.decide(&policy, record));
+            }
+            for record in self.gone(page, destination, &incoming).await? {
+                decided.extend(known.decide_gone(&policy, &record));
+            }
+            if let Some(reason) = ended {
+                end_all(&mut decided, reason);
+            }
+            if self.plan(page, destination, &incoming, &decided, seqs).await? {
+                crate::failpoint::reached(Self::NAME, "plan");
+                return Ok(Some(decided));
+            }
+        }
+        Ok(None)
+    }
+
+    fn policy<'a>(&self, page: &'a Page<'_>, destination: &Destination, profile: &'a Profile) -> Policy<'a> {
+        Policy {
+            rule: destination.rule,
+            deletes: destination.deletes,
+            types: &profile.types,
+            source: &page.input.body.source.provider,
+            by: (page.input.head.id, page.input.head.sync),
+            destination: destination.account.connection,
+        }
+    }
+
+    async fn already_said(&self, page: &Page<'_>) -> Result<bool, Unreachable> {
+        let head = &page.input.head;
+        let key = StepKey { subject: head.subject.clone(), sync: head.sync, stage: Self::NAME.into(), cause: head.id };
+        Ok(self.log.recall(&[key]).await?.pop().flatten().is_some())
+    }
+
+    /// The destination's rows around the page, opened, and the `plan_seq` of every month that was read.
+    async fn window(&self, page: &Page<'_>, destination: ConnectionId) -> Result<(Vec<Known>, BTreeMap<String, i64>), Unreachable> {
+        let (mut known, mut seqs) = (Vec::new(), BTreeMap::new());
+        for (data_type, span) in page.spans() {
+            let (rows, read) = self.items.window(page.subject(), destination, data_type, span.widened(MATCH_TOLERANCE)).await?;
+            for (partition, seq) in read {
+                // Two reads of one month must agree; the lower one loses the race and all begins again.
+                let lowest = seqs.entry(partition.month).or_insert(seq);
+                *lowest = seq.min(*lowest);
+            }
+            for row in rows {
+                known.extend(self.known(page.subject(), row).await?);
+            }
+        }
+        Ok((known, seqs))
+    }
+
+    async fn known(&self, subject: &Subject, row: ItemRow) -> Result<Option<Known>, Unreachable> {
+        let summary = self.contents.open_row(subject, &row.key.item.to_string(), &row.summary).await?;
+        Ok(summary.and_then(|it| serde_json::from_slice(&it).ok()).map(|summary| Known { row, summary }))
+    }
+
+    /// Records that have moved out of the window of their row: found by where they came from.
+    async fn add_moved(&self, page: &Page<'_>, destination: ConnectionId, incoming: &[Incoming], known: &mut Vec<Known>, seqs: &mut BTreeMap<String, i64>) -> Result<(), Unreachable> {
+        for origin in incoming.iter().filter_map(|it| it.origin.as_ref()) {
+            if known.iter().any(|it| it.row.key.item == origin.item) {
+                continue;
+            }
+            let partition = Partition { subject: page.subject().clone(), destination, month: origin.month.clone() };
+            if !seqs.contains_key(&partition.month) {
+                seqs.insert(partition.month.clone(), self.items.seq(&partition).await?);
+            }
+            if let Some(row) = self.items.get(&ItemKey { partition, item: origin.item }).await? {
+                known.extend(self.known(page.subject(), row).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the shell finds out about each record of the page.
+    async fn incoming(&self, page: &Page<'_>, destination: &Destination, provider: &dyn DataProvider) -> Result<Vec<Incoming>, Unreachable> {
+        let (subject, source) = (page.subject(), page.input.body.account.connection);
+        let mut keys = Vec::with_capacity(page.records.len());
+        for record in &page.records {
+            keys.push(self.origin_key(subject, source, &record.origin.record).await?);
+        }
+        let origins = self.items.origins(subject, source, destination.account.connection, &keys).await?;
+        let ours = self.items.origins(subject, source, source, &keys).await?;
+        let mut incoming = Vec::with_capacity(page.records.len());
+        for (((record, key), origin), own) in page.records.iter().zip(keys).zip(origins).zip(ours) {
+            let projected = provider.project(record);
+            let hash = match &projected {
+                Ok(projected) => self.contents.vault.keyed_hash(subject, "content", &projected.content()).await?,
+                Err(_) => String::new(),
+            };
+            let item = ItemId::derived(destination.account.connection, record.data_type.name(), source, &record.origin.record);
+            let origin_month = origin.as_ref().map(|it| it.month.clone());
+            incoming.push(Incoming {
+                key,
+                projected,
+                hash,
+                source_at: record.origin.modified_at.unwrap_or(page.input.body.fetched_at),
+                echo: record.origin.marker.is_some() || self.is_owned(page, source, own).await?,
+                item: origin.as_ref().map_or(item, |it| it.item),
+                month: origin_month.unwrap_or_else(|| month_of(record.time.start)),
+                origin,
+                record: record.clone(),
+            });
+        }
+        Ok(incoming)
+    }
+
+    /// Whether a record of the source is one that we wrote there.
+    async fn is_owned(&self, page: &Page<'_>, source: ConnectionId, origin: Option<Origin>) -> Result<bool, Unreachable> {
+        let Some(origin) = origin else { return Ok(false) };
+        let partition = Partition { subject: page.subject().clone(), destination: source, month: origin.month };
+        let row = self.items.get(&ItemKey { partition, item: origin.item }).await?;
+        Ok(row.is_some_and(|it| it.owned))
+    }
+
+    /// The records that led to items here and are no longer at the source: only when its window was read completely
+    /// within this sync.
+    async fn gone(&self, page: &Page<'_>, destination: &Destination, incoming: &[Incoming]) -> Result<Vec<Incoming>, Unreachable> {
+        let normalized = &page.input.body;
+        let (Some(window), Some(data_type), true) = (normalized.window, normalized.data_type, normalized.last) else {
+            return Ok(Vec::new());
+        };
+        let Some(sure) = surely_read(data_type, window) else { return Ok(Vec::new()) };
+        let (subject, source) = (page.subject(), normalized.account.connection);
+        let known = self.items.origins_within(subject, source, destination.account.connection, data_type, sure).await?;
+        let sync = page.input.head.sync;
+        let missing = known.into_iter().filter(|it| it.seen_by != sync && incoming.iter().all(|page| page.key != it.record));
+        Ok(missing.map(|origin| tombstone(origin, normalized.fetched_at)).collect())
+    }
+
+    /// Stores what was decided: origins first, then the plans, one month at a time, each only if nobody planned there
+    /// since it was read.
+    async fn plan(&self, page: &Page<'_>, destination: &Destination, incoming: &[Incoming], decided: &[Decided], mut seqs: BTreeMap<String, i64>) -> Result<bool, Unreachable> {
+        let (subject, connection) = (page.subject(), destination.account.connection);
+        let mut by_month: BTreeMap<&str, Vec<Planned>> = BTreeMap::new();
+        for it in decided {
+            if let Some(plan) = &it.plan {
+                by_month.entry(&it.decision.month).or_default().push(self.planned(subject, it, plan).await?);
+            }
+        }
+        let origins = decided.iter().filter_map(|it| origin_of(page, connection, incoming, it)).collect();
+        self.items.note_origins(subject, origins).await?;
+        let partition = |month: &str| Partition { subject: subject.clone(), destination: connection, month: month.into() };
+        if by_month.is_empty() {
+            return Ok(true);
+        }
+        // Neighbouring months that were read first: whoever plans there now must read again.
+        for month in seqs.keys().filter(|it| !by_month.contains_key(it.as_str())) {
+            if !self.items.plan(&partition(month), seqs[month], Vec::new()).await? {
+                return Ok(false);
+            }
+        }
+        for (month, plans) in by_month {
+            // Every month with a plan was read: a new item's by the window, a known one's with its row.
+            let Some(seq) = seqs.remove(month) else { return Ok(false) };
+            if !self.items.plan(&partition(month), seq, plans).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn planned(&self, subject: &Subject, decided: &Decided, plan: &Plan) -> Result<Planned, Unreachable> {
+        let (decision, time) = (&decided.decision, &decided.decision.time);
+        let summary = match &decision.record {
+            Some(record) => Some(self.seal_summary(subject, decision.item, record).await?),
+            None => None,
+        };
+        Ok(Planned {
+            item: decision.item,
+            data_type: decision.data_type,
+            starts_at: time.start,
+            ends_at: time.end,
+            summary,
+            plan: Some(plan.clone()),
+            seen: decided.seen.clone(),
+        })
+    }
+
+    async fn seal_summary(&self, subject: &Subject, item: ItemId, record: &Record) -> Result<bytes::Bytes, Unreachable> {
+        let json = serde_json::to_vec(&rules::summary(record)).map_err(|err| Unreachable(format!("a summary cannot be written: {err}")))?;
+        self.contents.seal_row(subject, &item.to_string(), &json).await
+    }
+
+    /// Keyed hash of a record's id at a connection.
+    async fn origin_key(&self, subject: &Subject, connection: ConnectionId, record: &str) -> Result<String, Unreachable> {
+        self.contents.vault.keyed_hash(subject, "origin", format!("{connection}/{record}").as_bytes()).await
+    }
+}
+
+/// The part of a window in which a record that was not read is surely gone. A service may file a night by its end, or
+/// a day by its date: near the edges such a record may be just outside.
+fn surely_read(data_type: DataType, window: Interval) -> Option<Interval> {
+    let edge = match data_type {
+        DataType::Workout | DataType::Weight | DataType::BodyFat | DataType::Height | DataType::Hydration | DataType::Nutrition => Duration::ZERO,
+        _ => MATCH_TOLERANCE,
+    };
+    let sure = Interval { from: window.from.plus(edge), to: window.to.minus(edge) };
+    (sure.from < sure.to).then_some(sure)
+}
+
+fn tombstone(origin: Origin, at: Instant) -> Incoming {
+    let record = Record {
+        data_type: origin.data_type,
+        origin: schemas::record::Origin::named(String::new(), origin.record.clone()),
+        time: schemas::record::Span::at(origin.starts_at, None),
+        is_daily_total: false,
+        state: schemas::record::RecordState::Final,
+        deleted: true,
+        policy: schemas::record::Policy::default(),
+        body: schemas::record::Body::Nothing(schemas::record::Nothing {}),
+    };
+    Incoming {
+        projected: Ok(record.clone()),
+        record,
+        key: origin.record.clone(),
+        hash: String::new(),
+        source_at: at,
+        echo: false,
+        item: origin.item,
+        month: origin.month.clone(),
+        origin: None,
+    }
+}
+
+/// The sync is no longer wanted: what was decided ends here, and nothing goes out.
+fn end_all(decided: &mut [Decided], reason: Reason) {
+    for it in decided.iter_mut().filter(|it| it.decision.action != Action::Skip) {
+        it.decision.action = Action::Skip;
+        it.decision.op = None;
+        it.decision.reason = Some(reason);
+        it.decision.record = None;
+        it.fate = Some(Fate::Ended);
+        if let Some(plan) = &mut it.plan {
+            plan.state = crate::item::ItemState::Ended;
+            plan.reason = reason.code();
+        }
+    }
+}
+
+/// Where a record of the page leads, to be found again.
+fn origin_of(page: &Page<'_>, destination: ConnectionId, incoming: &[Incoming], decided: &Decided) -> Option<Origin> {
+    let decision = &decided.decision;
+    if matches!(decision.reason, Some(Reason::Echo | Reason::NotFound | Reason::NotWritable)) && decision.version == 0 {
+        return None;
+    }
+    let of = incoming.iter().find(|it| it.key == decided.key)?;
+    Some(Origin {
+        connection: page.input.body.account.connection,
+        record: of.key.clone(),
+        destination,
+        item: decision.item,
+        month: decision.month.clone(),
+        data_type: decision.data_type,
+        starts_at: of.record.time.start,
+        source_at: of.source_at,
+        seen_by: page.input.head.sync,
+    })
+}
+

@@ -1,0 +1,184 @@
+//! Settle: the one completion event of a sync, its gaps and its checkpoint.
+
+use super::made;
+use crate::{
+    bus::Unreachable,
+    clock::Clock,
+    people::{Checkpoint, GAPS_MAX, People},
+    stage::{Answer, Stage},
+    status::Story,
+    store::Log,
+};
+use schemas::{
+    data_type::DataType,
+    event::{Cover, Envelope, Head, Outcome, Requested, Settled, Stretch, StretchState},
+    id::{ConnectionId, EventId},
+    time::{Instant, Interval},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How much of the newest history is read again next time, however late a device was: also bounds how far a checkpoint
+/// may run ahead of the provider's clock.
+const CLOCK_MARGIN: Duration = Duration::from_secs(60);
+
+/// Acts when its sync has no open event left; an earlier outcome is acknowledged without a step.
+#[derive(Debug)]
+pub struct Settle {
+    /// What was said.
+    pub log: Arc<dyn Log>,
+    /// Where checkpoints are.
+    pub people: People,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Stage for Settle {
+    type In = Outcome;
+    type Out = Settled;
+    const NAME: &'static str = "settle";
+    const AT_ONCE: usize = 1;
+    const CLOSES: bool = true;
+
+    fn cause(input: &Envelope<Outcome>) -> EventId {
+        // One step a sync, whichever outcome came last.
+        EventId(input.head.sync.0)
+    }
+
+    async fn process(&self, input: &Envelope<Outcome>) -> Result<Answer<Outcome, Settled>, Unreachable> {
+        let head = &input.head;
+        if !self.log.open(&head.subject, head.sync).await?.is_empty() {
+            return Ok(Answer::Nothing);
+        }
+        let events = self.log.events(&head.subject, head.sync).await?;
+        let story = Story::read(&events).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
+        let Some(first) = story.first() else {
+            return Err(Unreachable(format!("sync {} has no first event", head.sync)));
+        };
+        let stretches = story.stretches();
+        let mut moved = None;
+        if let (Cover::Range(_), Some(data_type)) = (&first.body.cover, first.body.data_type) {
+            for destination in story.destinations() {
+                let at = (first.body.source.connection, destination.account.connection, data_type);
+                moved = self.move_checkpoint(head, at, first, &stretches).await?.max(moved);
+            }
+        }
+        let body = Settled {
+            source: first.body.source.clone(),
+            data_type: first.body.data_type,
+            read: story.read_counts(),
+            destinations: story.destination_counts(),
+            issues: story.issues(),
+            stretches,
+            checkpoint: moved,
+            end: story.end(),
+            lane: first.body.lane,
+        };
+        // Derived from the sync, as its step is: whichever outcome came last, it is the same event.
+        let id = EventId::derived(EventId(head.sync.0), Self::NAME, 0);
+        let head = Head { id, cause: head.id, at: self.clock.now(), ..head.clone() };
+        made(vec![Envelope { head, body }])
+    }
+}
+
+impl Settle {
+    /// Moves a checkpoint to the end of the first stretch without an unread hole, and lists what was left out.
+    async fn move_checkpoint(&self, head: &Head, at: (ConnectionId, ConnectionId, DataType), first: &Envelope<Requested>, stretches: &[Stretch]) -> Result<Option<Instant>, Unreachable> {
+        let (source, destination, data_type) = at;
+        loop {
+            let (version, before) = self.people.checkpoint(&head.subject, source, destination, data_type).await?;
+            let after = advance(&before, stretches, first.head.at.minus(CLOCK_MARGIN));
+            let through = after.covered_through.filter(|_| after.covered_through != before.covered_through);
+            if after == before {
+                return Ok(None);
+            }
+            if self.people.put_checkpoint(&head.subject, source, destination, data_type, version, &after).await? {
+                return Ok(through);
+            }
+        }
+    }
+}
+
+/// A checkpoint after these stretches. Pure: never past an unread one, never past `not_after`, never back.
+fn advance(before: &Checkpoint, stretches: &[Stretch], not_after: Instant) -> Checkpoint {
+    let mut gaps: Vec<Stretch> = before.gaps.clone();
+    for stretch in stretches {
+        if matches!(stretch.state, StretchState::Fetched | StretchState::Empty) {
+            gaps = gaps.iter().flat_map(|gap| without(gap, &stretch.interval)).collect();
+        } else if !gaps.iter().any(|gap| gap.interval.covers(&stretch.interval)) {
+            gaps.push(stretch.clone());
+        }
+    }
+    gaps.sort_by_key(|it| it.interval.from);
+    gaps.truncate(GAPS_MAX);
+    let read_through = stretches
+        .iter()
+        .filter(|it| matches!(it.state, StretchState::Fetched | StretchState::Empty | StretchState::Refused))
+        .map(|it| it.interval.to.min(not_after))
+        .max();
+    let first_hole = gaps.iter().filter(|it| it.state == StretchState::Unread).map(|it| it.interval.from).min();
+    let reached = before.covered_through.max(read_through);
+    let covered_through = match (reached, first_hole) {
+        (Some(reached), Some(hole)) => Some(reached.min(hole).max(before.covered_through.unwrap_or(Instant(i64::MIN)))),
+        (reached, None) => reached,
+        (None, Some(_)) => None,
+    };
+    Checkpoint { covered_through, gaps }
+}
+
+/// What is left of a gap once a stretch was read.
+fn without(gap: &Stretch, read: &Interval) -> Vec<Stretch> {
+    if !gap.interval.overlaps(read) {
+        return vec![gap.clone()];
+    }
+    let before = Interval { from: gap.interval.from, to: read.from };
+    let after = Interval { from: read.to, to: gap.interval.to };
+    [before, after].into_iter().filter(|it| it.from < it.to).map(|interval| Stretch { interval, ..gap.clone() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Checkpoint, advance};
+    use proptest::prelude::*;
+    use schemas::{
+        event::{Stretch, StretchState},
+        time::{Instant, Interval},
+    };
+
+    fn stretch(from: i64, to: i64, state: StretchState) -> Stretch {
+        Stretch { interval: Interval { from: Instant(from), to: Instant(to) }, state, reason: None }
+    }
+
+    #[track_caller]
+    fn check(steps: &[(i64, i64, StretchState)], expected: Option<i64>) {
+        let after = steps.iter().fold(Checkpoint::default(), |before, it| advance(&before, &[stretch(it.0, it.1, it.2)], Instant(1_000)));
+        assert_eq!(after.covered_through, expected.map(Instant));
+    }
+
+    #[test]
+    fn a_checkpoint_never_passes_an_unread_stretch() {
+        check(&[(0, 10, StretchState::Fetched)], Some(10));
+        check(&[(0, 10, StretchState::Unread)], None);
+        check(&[(0, 10, StretchState::Fetched), (10, 20, StretchState::Unread)], Some(10));
+        check(&[(0, 10, StretchState::Fetched), (10, 20, StretchState::Unread), (20, 30, StretchState::Empty)], Some(10));
+        check(&[(0, 10, StretchState::Fetched), (10, 20, StretchState::Unread), (10, 30, StretchState::Empty)], Some(30));
+        check(&[(0, 10, StretchState::Refused)], Some(10));
+        check(&[(0, 5_000, StretchState::Fetched)], Some(1_000));
+    }
+
+    proptest! {
+        #[test]
+        fn it_never_goes_back_and_never_past_a_hole(steps in prop::collection::vec((0i64..50, 1i64..20, 0u8..3), 1..30)) {
+            let mut before = Checkpoint::default();
+            for (from, length, state) in steps {
+                let state = [StretchState::Fetched, StretchState::Empty, StretchState::Unread][usize::from(state)];
+                let after = advance(&before, &[stretch(from, from + length, state)], Instant(1_000));
+                prop_assert!(after.covered_through >= before.covered_through);
+                if after.covered_through > before.covered_through {
+                    let reached = after.covered_through.unwrap();
+                    prop_assert!(after.gaps.iter().filter(|it| it.state == StretchState::Unread).all(|it| it.interval.from >= reached));
+                }
+                before = after;
+            }
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Classes C (listable) and D (at most once): a claim on the row, a send window, a quarantine.
+//!
+//! Safe because a claim keeps others out for Q = S + P + D + L + skew: whoever takes it over afterwards can read at
+//! the destination everything that the earlier claimer may have sent. Honest residue: a process frozen for more than
+//! P between the check and the first byte can still write a second record.
+
+use super::{ATTEMPTS_MAX, Job, Progress, SEND_MAX, Write, definite};
+use crate::{
+    accounts::Caller,
+    bus::Unreachable,
+    item::{Claim, Guard, ItemRow, ItemState, Patch, Print},
+    provider::{DataProvider, Delivery, Found, ProviderError, Receipt},
+    resolve::{print, score},
+    session::Session,
+    stage::Stage,
+};
+use schemas::{
+    event::{Action, Fate, Reason},
+    time::{Instant, Interval},
+};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How many times one visit begins the algorithm again before it comes back later.
+const ROUNDS_MAX: u32 = 8;
+/// How far around the claimed times the destination is read.
+const FIND_TOLERANCE: Duration = Duration::from_secs(24 * 3600);
+/// A record found there is the claimed one if its start is this near.
+const PRINT_TOLERANCE_MS: u64 = 180_000;
+
+/// What a visit holds while it sends.
+struct Held {
+    token: Uuid,
+    /// Our own clock when the claim was made, from before the request went to the store.
+    since: tokio::time::Instant,
+    at: Instant,
+    row: ItemRow,
+}
+
+/// What a complete read of the destination says about an item.
+enum Answered {
+    /// It holds this version.
+    Ours(String),
+    /// It holds another version of it, under this id.
+    Older(String),
+    /// It holds nothing of it.
+    Nothing,
+}
+
+/// Whether the visit goes on after a step.
+enum Next<T> {
+    Go(T),
+    Again,
+    Stop(Progress),
+}
+
+impl Write {
+    pub(super) async fn claimed(&self, job: &Job<'_>, class: Delivery) -> Result<Progress, Unreachable> {
+        for _ in 0..ROUNDS_MAX {
+            let row = self.row(job).await?;
+            if let Some(settled) = self.settled(job, &row).await? {
+                return Ok(settled);
+            }
+            let held = match self.claim(job, row, class).await? {
+                Next::Go(held) => held,
+                Next::Again => continue,
+                Next::Stop(progress) => return Ok(progress),
+            };
+            crate::failpoint::reached(Self::NAME, "claim");
+            let held = match self.reconcile(job, held, class).await? {
+                Next::Go(held) => held,
+                Next::Again => continue,
+                Next::Stop(progress) => return Ok(progress),
+            };
+            // The send window: nothing is awaited between the session's own check of it and the first byte.
+            let send_by = held.since + SEND_MAX;
+            if tokio::time::Instant::now() > send_by {
+                self.release(job, held.token, None).await?;
+                continue;
+            }
+            let external_id = self.contents.open_external(job.subject(), &held.row).await?;
+            let answer = self.send(job, external_id.as_deref(), Some(send_by)).await?;
+            match self.classify(job, held, external_id, answer, class).await? {
+                Next::Go(()) | Next::Again => {}
+                Next::Stop(progress) => return Ok(progress),
+            }
+        }
+        Ok(Progress::Due(self.accounts.clock.now().plus(SEND_MAX)))
+    }
+
+    /// Step 2: claims the row, or takes over a claim that has stood for Q.
+    async fn claim(&self, job: &Job<'_>, row: ItemRow, class: Delivery) -> Result<Next<Held>, Unreachable> {
+        let since = tokio::time::Instant::now();
+        let at = self.accounts.clock.now();
+        let token = draw_token();
+        let claim = Claim { token, at, print: print_of(job) };
+        let version = job.decision.version;
+        let guard = |claim: Option<Uuid>| Guard {
+            planned_version: Some(version),
+            version_below: Some(version),
+            state_not: Some(ItemState::Unknown),
+            claim: Some(claim),
+        };
+        let changed = match &row.claim {
+            Some(open) => {
+                let free_at = open.at.plus(self.quarantine(job));
+                if at < free_at {
+                    return Ok(Next::Stop(Progress::Due(free_at)));
+                }
+                if class == Delivery::Once {
+                    let progress = self.close(job, &row, ItemState::Unknown, Fate::Unknown, Reason::AnswerLost).await?;
+                    return Ok(Next::Stop(progress));
+                }
+                let mut prints = row.unsure_prints.clone();
+                prints.push(open.print.clone());
+                let patch = Patch { claim: Some(Some(claim)), unsure: Some(true), unsure_prints: Some(prints), ..Patch::default() };
+                self.items.change(&job.key, guard(Some(open.token)), patch).await?
+            }
+            None => {
+                if let Some(reason) = job.must_end.filter(|_| !row.unsure) {
+                    return Ok(Next::Stop(self.close(job, &row, ItemState::Ended, Fate::Ended, reason).await?));
+                }
+                let patch = Patch { claim: Some(Some(claim)), ..Patch::default() };
+                self.items.change(&job.key, guard(None), patch).await?
+            }
+        };
+        if !changed {
+            return Ok(Next::Again);
+        }
+        // `unsure` and `external_id` count as they stand after the claim.
+        let row = self.row(job).await?;
+        Ok(Next::Go(Held { token, since, at, row }))
+    }
+
+    /// Step 3: a row that is unsure stays so until a complete read of the destination answers.
+    async fn reconcile(&self, job: &Job<'_>, held: Held, class: Delivery) -> Result<Next<Held>, Unreachable> {
+        let keyed = matches!(class, Delivery::Listable { keyed: true });
+        if !held.row.unsure || (keyed && job.must_end.is_none()) {
+            return Ok(Next::Go(held));
+        }
+        let answered = match self.look(job, &held.row).await? {
+            Ok(answered) => answered,
+            Err(err) => return self.look_failed(job, held, &err).await,
+        };
+        match (answered, job.must_end) {
+            (Answered::Ours(external_id), _) => Ok(Next::Stop(self.record(job, Some(held.token), &external_id, true).await?)),
+            (_, Some(reason)) => {
+                let sure = Patch { unsure: Some(false), unsure_prints: Some(Vec::new()), ..Patch::default() };
+                self.items.change(&job.key, mine(held.token), sure).await?;
+                let row = self.row(job).await?;
+                Ok(Next::Stop(self.close(job, &row, ItemState::Ended, Fate::Ended, reason).await?))
+            }
+            (Answered::Older(external_id), None) => {
+                let sealed = self.contents.seal_external(job.subject(), job.decision.item, &external_id).await?;
+                let patch = Patch { external_id: Some(sealed), version: Some(job.decision.version - 1), owned: Some(true), ..Patch::default() };
+                self.renew(job, held, patch).await
+            }
+            (Answered::Nothing, None) => self.renew(job, held, Patch::default()).await,
+        }
+    }
+
+    async fn look_failed(&self, job: &Job<'_>, held: Held, err: &ProviderError) -> Result<Next<Held>, Unreachable> {
+        // The claim may go; the doubt may not.
+        let at = match err {
+            ProviderError::Throttled { until } => until.unwrap_or_else(|| self.backoff(0)),
+            ProviderError::AccessRevoked | ProviderError::Forbidden { .. } => {
+                let progress = self.close(job, &held.row, ItemState::Unknown, Fate::Unknown, Reason::AccessRevoked).await?;
+                return Ok(Next::Stop(progress));
+            }
+            _ => self.backoff(held.row.attempts),
+        };
+        self.release(job, held.token, Some(held.row.attempts + 1)).await?;
+        Ok(Next::Stop(Progress::Due(at)))
+    }
+
+    /// A fresh token by compare-and-set on the one before: the time of reading does not count against the send window.
+    async fn renew(&self, job: &Job<'_>, held: Held, patch: Patch) -> Result<Next<Held>, Unreachable> {
+        let since = tokio::time::Instant::now();
+        let at = self.accounts.clock.now();
+        let token = draw_token();
+        let claim = Claim { token, at, print: print_of(job) };
+        let patch = Patch { claim: Some(Some(claim)), unsure: Some(false), unsure_prints: Some(Vec::new()), ..patch };
+        if !self.items.change(&job.key, mine(held.token), patch).await? {
+            return Ok(Next::Again);
+        }
+        let row = self.row(job).await?;
+        Ok(Next::Go(Held { token, since, at, row }))
+    }
+
+    /// Reads the destination completely around every time that may have been sent.
+    async fn look(&self, job: &Job<'_>, row: &ItemRow) -> Result<Result<Answered, ProviderError>, Unreachable> {
+        let Some(connection) = job.connection else { return Ok(Err(ProviderError::AccessRevoked)) };
+        let prints: Vec<Print> = row.unsure_prints.iter().cloned().chain(row.claim.as_ref().map(|it| it.print.clone())).collect();
+        let from = prints.iter().map(|it| it.start).min().unwrap_or(row.starts_at);
+        let to = prints.iter().map(|it| it.end).max().unwrap_or(row.ends_at);
+        let window = Interval { from, to: Instant(to.0 + 1) }.widened(FIND_TOLERANCE);
+        let data_type = job.decision.data_type;
+        let caller = Caller { subject: job.subject(), connection, lane: job.input.body.lane, send_by: None };
+        let call = async |provider: &dyn DataProvider, session: &Session| provider.find(session, data_type, window).await;
+        let found = match self.accounts.read(caller, call).await? {
+            Ok(found) => found,
+            Err(err) => return Ok(Err(err)),
+        };
+        self.judge(job, row, &prints, found).await.map(Ok)
+    }
+
+    async fn judge(&self, job: &Job<'_>, row: &ItemRow, prints: &[Print], found: Vec<Found>) -> Result<Answered, Unreachable> {
+        let marker = job.decision.item.to_string();
+        let known = self.contents.open_external(job.subject(), row).await?;
+        let mut fits = Vec::new();
+        for it in found {
+            let marked = it.marker.as_deref() == Some(&marker);
+            let named = known.as_deref() == Some(&it.external_id);
+            // Without our mark it is ours only if no such record was seen there before our first claim.
+            let printed = it.marker.is_none() && row.seen_hash.is_empty() && prints.iter().any(|print| looks_like(print, &it));
+            if marked || named || printed {
+                fits.push(it);
+            }
+        }
+        let Some(best) = fits.into_iter().max_by_key(|it| it.marker.is_some()) else { return Ok(Answered::Nothing) };
+        let same = match (&job.decision.record, job.decision.action) {
+            (_, Action::Delete) | (None, _) => false,
+            (Some(record), _) => job.provider.project(&best.record).is_ok_and(|it| equal_there(record, &it)),
+        };
+        Ok(if same { Answered::Ours(best.external_id) } else { Answered::Older(best.external_id) })
+    }
+
+    /// Steps 6 and 7: what the answer means.
+    async fn classify(&self, job: &Job<'_>, held: Held, sent_to: Option<String>, answer: Result<Receipt, ProviderError>, class: Delivery) -> Result<Next<()>, Unreachable> {
+        let stop = |progress| Ok(Next::Stop(progress));
+        match answer {
+            Ok(Receipt::Applied { external_id }) => stop(self.record(job, Some(held.token), &external_id, true).await?),
+            Ok(Receipt::Duplicate { external_id, ours: false }) => stop(self.record(job, Some(held.token), &external_id, false).await?),
+            Ok(Receipt::Duplicate { external_id, ours: true }) => self.duplicate(job, held, sent_to, external_id).await,
+            // Only class B answers so; a profile that says otherwise is treated as an answer that was lost.
+            Ok(Receipt::Pending { .. }) | Err(ProviderError::Unknown { .. } | ProviderError::Malformed { .. }) => {
+                if class == Delivery::Once {
+                    return stop(self.close(job, &held.row_claimed(), ItemState::Unknown, Fate::Unknown, Reason::AnswerLost).await?);
+                }
+                stop(Progress::Due(held.at.plus(self.quarantine(job))))
+            }
+            Err(ProviderError::Late) => {
+                self.release(job, held.token, None).await?;
+                Ok(Next::Again)
+            }
+            Err(ProviderError::NotFound) if job.decision.action == Action::Delete => stop(self.record(job, Some(held.token), "", false).await?),
+            Err(ProviderError::Throttled { until }) => {
+                self.release(job, held.token, None).await?;
+                stop(Progress::Due(until.unwrap_or_else(|| self.accounts.clock.now().plus(super::super::THROTTLED_PAUSE))))
+            }
+            Err(ProviderError::TokenExpired | ProviderError::AccessRevoked) => {
+                self.end(job, &held, ItemState::Ended, Fate::Ended, Reason::AccessRevoked).await
+            }
+            Err(err) => match definite(&err) {
+                Some(reason) => {
+                    tracing::info!(item = %job.decision.item, %err, "an operation was refused");
+                    self.end(job, &held, ItemState::Refused, Fate::Refused, reason).await
+                }
+                None if held.row.attempts + 1 >= ATTEMPTS_MAX => self.end(job, &held, ItemState::Ended, Fate::Ended, Reason::AttemptsSpent).await,
+                None => {
+                    self.release(job, held.token, Some(held.row.attempts + 1)).await?;
+                    stop(Progress::Due(self.backoff(held.row.attempts)))
+                }
+            },
+        }
+    }
+
+    /// The id that we chose is taken by our own record. If only this version was ever sent there, that is what it
+    /// holds; else it is brought up to this version by an update.
+    async fn duplicate(&self, job: &Job<'_>, held: Held, sent_to: Option<String>, external_id: String) -> Result<Next<()>, Unreachable> {
+        if job.decision.version == 1 || sent_to.is_some() {
+            return Ok(Next::Stop(self.record(job, Some(held.token), &external_id, true).await?));
+        }
+        let sealed = self.contents.seal_external(job.subject(), job.decision.item, &external_id).await?;
+        let patch = Patch { external_id: Some(sealed), claim: Some(None), owned: Some(true), ..Patch::default() };
+        self.items.change(&job.key, mine(held.token), patch).await?;
+        Ok(Next::Again)
+    }
+
+    async fn end(&self, job: &Job<'_>, held: &Held, state: ItemState, fate: Fate, reason: Reason) -> Result<Next<()>, Unreachable> {
+        if held.row.unsure {
+            // An earlier send is still in doubt: a later visit reads the destination before it ends.
+            self.release(job, held.token, Some(held.row.attempts + 1)).await?;
+            return Ok(Next::Stop(Progress::Due(self.backoff(held.row.attempts))));
+        }
+        Ok(Next::Stop(self.close(job, &held.row_claimed(), state, fate, reason).await?))
+    }
+
+    /// Gives the claim back: nothing was sent under it.
+    async fn release(&self, job: &Job<'_>, token: Uuid, attempts: Option<i32>) -> Result<(), Unreachable> {
+        let patch = Patch { claim: Some(None), attempts, ..Patch::default() };
+        self.items.change(&job.key, mine(token), patch).await.map(|_| ())
+    }
+}
+
+impl Held {
+    /// The row with our claim on it, as the store has it.
+    fn row_claimed(&self) -> ItemRow {
+        self.row.clone()
+    }
+}
+
+fn mine(token: Uuid) -> Guard {
+    Guard { claim: Some(Some(token)), ..Guard::default() }
+}
+
+fn print_of(job: &Job<'_>) -> Print {
+    job.decision.record.as_ref().map_or_else(
+        || Print { start: job.decision.time.start, end: job.decision.time.end, metric: None },
+        print,
+    )
+}
+
+/// Whether a record found there may be what was claimed: its start within three minutes, and its key metric or, where
+/// there is none, its length alike.
+fn looks_like(claimed: &Print, found: &Found) -> bool {
+    let there = print(&found.record);
+    if claimed.start.0.abs_diff(there.start.0) > PRINT_TOLERANCE_MS {
+        return false;
+    }
+    match (claimed.metric, there.metric) {
+        (Some(a), Some(b)) => a.abs_diff(b) <= a.unsigned_abs().max(b.unsigned_abs()) / 50 + 1,
+        _ => (claimed.end.0 - claimed.start.0).abs_diff(there.end.0 - there.start.0) <= PRINT_TOLERANCE_MS,
+    }
+}
+
+/// Whether the destination holds this very content: by content where it keeps all, else by fit and key metric.
+fn equal_there(ours: &schemas::record::Record, there: &schemas::record::Record) -> bool {
+    ours.content() == there.content() || (score(ours, there) > 0.99 && print(ours).metric == print(there).metric)
+}
+
+/// A claim's token is drawn, not derived: it tells one attempt from another.
+fn draw_token() -> Uuid {
+    Uuid::from_u128(rand::random())
+}

@@ -1,0 +1,78 @@
+//! Stages and the topics between them, as a value that can be run, drawn and compared.
+
+use crate::stage::{AnyStage, Erased, Stage};
+use schemas::{
+    event::{Event, Rejected},
+    topics::{Topic, TopicName},
+};
+use std::{fmt, marker::PhantomData, sync::Arc};
+
+/// A finished topology.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) rejected: TopicName,
+}
+
+/// A stage between two topics.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) from: TopicName,
+    pub(crate) stage: Arc<dyn AnyStage>,
+    pub(crate) to: TopicName,
+}
+
+/// A topology that still grows; `E` is what its last topic carries.
+#[derive(Debug)]
+pub struct Chain<E> {
+    nodes: Vec<Node>,
+    end: Topic<E>,
+    carries: PhantomData<fn() -> E>,
+}
+
+impl Topology {
+    /// Begins with a topic.
+    #[must_use]
+    pub fn from<E: Event>(topic: Topic<E>) -> Chain<E> {
+        Chain { nodes: Vec::new(), end: topic, carries: PhantomData }
+    }
+
+    /// The stages' names, in the order of the flow.
+    pub fn stages(&self) -> impl Iterator<Item = &'static str> {
+        self.nodes.iter().map(|it| it.stage.name())
+    }
+
+    /// Only these stages of it (a worker may play some roles and leave others to its peers).
+    #[must_use]
+    pub fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
+        self.nodes.retain(|it| wanted(it.stage.name()));
+        self
+    }
+}
+
+impl<E: Event> Chain<E> {
+    /// Goes on with a stage that takes what the last topic carries, and the topic for what it makes.
+    #[must_use]
+    pub fn then<S: Stage<In = E>>(mut self, stage: S, to: Topic<S::Out>) -> Chain<S::Out> {
+        let erased = Erased { stage, from: self.end.name, to: to.name };
+        self.nodes.push(Node { from: self.end.name, stage: Arc::new(erased), to: to.name });
+        Chain { nodes: self.nodes, end: to, carries: PhantomData }
+    }
+
+    /// Ends it: what no stage can take goes there.
+    #[must_use]
+    pub fn rejecting_to(self, topic: Topic<Rejected>) -> Topology {
+        Topology { nodes: self.nodes, rejected: topic.name }
+    }
+}
+
+impl fmt::Display for Topology {
+    /// One line a stage: where it reads, what it is called, where it writes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.nodes.iter().map(|it| it.from.to_string().len()).max().unwrap_or(0);
+        for node in &self.nodes {
+            writeln!(f, "{:width$} -> {:9} -> {}", node.from.to_string(), node.stage.name(), node.to)?;
+        }
+        write!(f, "{:width$} -> {:9} -> {}", "(any of these)", "rejecting", self.rejected)
+    }
+}
