@@ -2,6 +2,7 @@
 
 use crate::{
     bus::Unreachable,
+    calls::Call,
     clock::Clock,
     limiter::Limiter,
     people::{Connection, ConnectionState, People},
@@ -107,9 +108,9 @@ impl Accounts {
     ///
     /// # Errors
     /// The outer one when one of our own servers is out of reach.
-    pub async fn read<T>(&self, caller: Caller<'_>, call: impl AsyncFn(&dyn DataProvider, &Session) -> Result<T, ProviderError>) -> Result<Result<T, ProviderError>, Unreachable> {
+    pub async fn read<C: Call>(&self, caller: Caller<'_>, call: &C) -> Result<Result<C::Output, ProviderError>, Unreachable> {
         for _ in 1..READ_TRIES {
-            match self.call(caller, &call).await? {
+            match self.call(caller, call).await? {
                 Err(ProviderError::Unavailable { .. }) => {
                     let pause = rand::rng().random_range(Duration::from_millis(200)..Duration::from_secs(2));
                     tokio::time::sleep(pause).await;
@@ -117,21 +118,21 @@ impl Accounts {
                 answer => return Ok(answer),
             }
         }
-        self.call(caller, &call).await
+        self.call(caller, call).await
     }
 
     /// A call: refreshed once if the token is not accepted. A withdrawn access is noted at the connection.
     ///
     /// # Errors
     /// The outer one when one of our own servers is out of reach.
-    pub async fn call<T>(&self, caller: Caller<'_>, call: &impl AsyncFn(&dyn DataProvider, &Session) -> Result<T, ProviderError>) -> Result<Result<T, ProviderError>, Unreachable> {
+    pub async fn call<C: Call>(&self, caller: Caller<'_>, call: &C) -> Result<Result<C::Output, ProviderError>, Unreachable> {
         let mut refused = None;
         for _ in 0..2 {
             let (provider, session, version) = match self.open(caller, refused).await? {
                 Ok(opened) => opened,
                 Err(err) => return self.noted(caller, Err(err)).await,
             };
-            match call(&*provider, &session).await {
+            match call.run(&*provider, &session).await {
                 Err(ProviderError::TokenExpired) => refused = Some(version),
                 answer => return self.noted(caller, answer).await,
             }

@@ -1,5 +1,7 @@
 //! The port to transport: it may repeat a message and may lose all of them, but keeps the order of a key.
 
+pub mod memory;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use schemas::{id::EventId, id::Subject, topics::TopicName};
@@ -63,7 +65,11 @@ pub trait Bus: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When the bus cannot be reached.
-    async fn subscribe(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Subscription>, Unreachable>;
+    async fn subscribe(
+        &self,
+        group: &str,
+        topics: &[TopicName],
+    ) -> Result<Box<dyn Subscription>, Unreachable>;
 }
 
 /// A member of a group. Dropping it leaves the group; what it did not commit is delivered again.
@@ -74,7 +80,11 @@ pub trait Subscription: fmt::Debug + Send {
     ///
     /// # Errors
     /// When the bus cannot be reached.
-    async fn next(&mut self, count_max: usize, bytes_max: usize) -> Result<Vec<Delivery>, Unreachable>;
+    async fn next(
+        &mut self,
+        count_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Delivery>, Unreachable>;
 
     /// Says how far the group has come.
     ///

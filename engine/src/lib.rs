@@ -6,8 +6,13 @@
 
 pub mod accounts;
 pub mod bus;
+pub mod calls;
 pub mod clock;
+mod columns;
+pub mod connect;
 pub mod contents;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod explain;
 pub mod failpoint;
 pub mod intake;

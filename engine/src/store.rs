@@ -1,11 +1,16 @@
 //! The port to memory: it says each thing once. One small trait a concern; [`Store`] holds them all.
 
-use crate::{bus::Unreachable, item::{Guard, ItemKey, ItemRow, Origin, Partition, Patch, Planned}};
+pub mod sqlite;
+
+use crate::{
+    bus::Unreachable,
+    item::{Guard, ItemKey, ItemRow, Origin, Partition, Patch, Planned},
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use schemas::{
     data_type::DataType,
-    id::{ConnectionId, EventId, SyncId, Subject},
+    id::{ConnectionId, EventId, Subject, SyncId},
     time::{Instant, Interval},
     topics::TopicName,
 };
@@ -91,19 +96,36 @@ pub trait Log: fmt::Debug + Send + Sync {
 
     /// The events of a sync that wait for their stage: every `Requested`, `Fetched`, `Normalized` and `Resolved` for
     /// which `fetch`, `normalize`, `resolve` or `write` has no step. Ids and topics only, in order of appending.
-    async fn open(&self, subject: &Subject, sync: SyncId) -> Result<Vec<(EventId, TopicName)>, Unreachable>;
+    async fn open(
+        &self,
+        subject: &Subject,
+        sync: SyncId,
+    ) -> Result<Vec<(EventId, TopicName)>, Unreachable>;
 
     /// All events of a sync, in order of appending.
     async fn events(&self, subject: &Subject, sync: SyncId) -> Result<Vec<Logged>, Unreachable>;
 
     /// One event of a sync.
-    async fn event(&self, subject: &Subject, sync: SyncId, id: EventId) -> Result<Option<Logged>, Unreachable>;
+    async fn event(
+        &self,
+        subject: &Subject,
+        sync: SyncId,
+        id: EventId,
+    ) -> Result<Option<Logged>, Unreachable>;
 
     /// Syncs that have begun and not ended, by id, after `after`: for publishing again what a lost bus held.
-    async fn unsettled(&self, after: Option<SyncId>, count_max: usize) -> Result<Vec<(Subject, SyncId)>, Unreachable>;
+    async fn unsettled(
+        &self,
+        after: Option<SyncId>,
+        count_max: usize,
+    ) -> Result<Vec<(Subject, SyncId)>, Unreachable>;
 
     /// The syncs of a person, newest first: (sync, when it began, whether it has ended).
-    async fn syncs(&self, subject: &Subject, count_max: usize) -> Result<Vec<(SyncId, Instant, bool)>, Unreachable>;
+    async fn syncs(
+        &self,
+        subject: &Subject,
+        count_max: usize,
+    ) -> Result<Vec<(SyncId, Instant, bool)>, Unreachable>;
 }
 
 /// The records of every person at every destination. Every change is conditional; none is blind.
@@ -111,7 +133,13 @@ pub trait Log: fmt::Debug + Send + Sync {
 pub trait Items: fmt::Debug + Send + Sync {
     /// The rows of one type at a destination that overlap a window, with the present `plan_seq` of every month the
     /// window touches. The `plan_seq`s are read before the rows.
-    async fn window(&self, subject: &Subject, destination: ConnectionId, data_type: DataType, window: Interval) -> Result<(Vec<ItemRow>, Vec<(Partition, i64)>), Unreachable>;
+    async fn window(
+        &self,
+        subject: &Subject,
+        destination: ConnectionId,
+        data_type: DataType,
+        window: Interval,
+    ) -> Result<(Vec<ItemRow>, Vec<(Partition, i64)>), Unreachable>;
 
     /// The present `plan_seq` of a month; 0 where nothing was ever planned.
     async fn seq(&self, partition: &Partition) -> Result<i64, Unreachable>;
@@ -120,25 +148,51 @@ pub trait Items: fmt::Debug + Send + Sync {
     async fn get(&self, key: &ItemKey) -> Result<Option<ItemRow>, Unreachable>;
 
     /// Rows of a person by item id, whatever the destination and month: for explaining.
-    async fn find(&self, subject: &Subject, item: schemas::id::ItemId) -> Result<Vec<ItemRow>, Unreachable>;
+    async fn find(
+        &self,
+        subject: &Subject,
+        item: schemas::id::ItemId,
+    ) -> Result<Vec<ItemRow>, Unreachable>;
 
     /// Writes plans into one partition if its `plan_seq` is still `seq`, and raises it; `false`, and nothing
     /// written, if it is not. A plan sets only the planned columns (and inserts a row that is not there); it never
     /// touches a claim and never overwrites the state UNKNOWN.
-    async fn plan(&self, partition: &Partition, seq: i64, plans: Vec<Planned>) -> Result<bool, Unreachable>;
+    async fn plan(
+        &self,
+        partition: &Partition,
+        seq: i64,
+        plans: Vec<Planned>,
+    ) -> Result<bool, Unreachable>;
 
     /// Changes one row if the guard holds; `false` if it does not or there is no row.
     async fn change(&self, key: &ItemKey, guard: Guard, patch: Patch) -> Result<bool, Unreachable>;
 
     /// The items that these records of a connection lead to, in the order asked for.
-    async fn origins(&self, subject: &Subject, connection: ConnectionId, destination: ConnectionId, records: &[String]) -> Result<Vec<Option<Origin>>, Unreachable>;
+    async fn origins(
+        &self,
+        subject: &Subject,
+        connection: ConnectionId,
+        destination: ConnectionId,
+        records: &[String],
+    ) -> Result<Vec<Option<Origin>>, Unreachable>;
 
     /// Notes where records lead; `source_at` only ever goes up.
-    async fn note_origins(&self, subject: &Subject, origins: Vec<Origin>) -> Result<(), Unreachable>;
+    async fn note_origins(
+        &self,
+        subject: &Subject,
+        origins: Vec<Origin>,
+    ) -> Result<(), Unreachable>;
 
     /// The records of a connection that lead to items of this type at a destination within a window: for finding
     /// those that are gone.
-    async fn origins_within(&self, subject: &Subject, connection: ConnectionId, destination: ConnectionId, data_type: DataType, window: Interval) -> Result<Vec<Origin>, Unreachable>;
+    async fn origins_within(
+        &self,
+        subject: &Subject,
+        connection: ConnectionId,
+        destination: ConnectionId,
+        data_type: DataType,
+        window: Interval,
+    ) -> Result<Vec<Origin>, Unreachable>;
 }
 
 /// An event to be delivered again, or for the first time, at a later moment.
@@ -225,11 +279,21 @@ pub trait Rows: fmt::Debug + Send + Sync {
 
     /// Sets a row if its version is still `expected` (0: it is not there); `false` if it is not. The new version is
     /// one higher. `index` names it for [`Rows::find`], in place of its earlier names.
-    async fn put(&self, key: &RowKey, expected: i64, body: Bytes, index: &[String]) -> Result<bool, Unreachable>;
+    async fn put(
+        &self,
+        key: &RowKey,
+        expected: i64,
+        body: Bytes,
+        index: &[String],
+    ) -> Result<bool, Unreachable>;
 
     /// Removes a row if its version is still `expected`; `false` if it is not.
     async fn delete(&self, key: &RowKey, expected: i64) -> Result<bool, Unreachable>;
 
     /// The rows of a kind that have this name in their index: (subject, id).
-    async fn find(&self, kind: &'static str, name: &str) -> Result<Vec<(String, String)>, Unreachable>;
+    async fn find(
+        &self,
+        kind: &'static str,
+        name: &str,
+    ) -> Result<Vec<(String, String)>, Unreachable>;
 }

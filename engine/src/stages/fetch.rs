@@ -4,10 +4,10 @@ use super::after_read_error;
 use crate::{
     accounts::{Accounts, Caller},
     bus::Unreachable,
+    calls::ReadPage,
     contents::Contents,
     people::Connection,
-    provider::{DataProvider, FetchRequest, PAGES_MAX, Page, ProviderError, RawPage, What},
-    session::Session,
+    provider::{FetchRequest, PAGES_MAX, Page, ProviderError, RawPage, What},
     stage::{Answer, Made, Stage},
     standing::Standing,
 };
@@ -296,14 +296,7 @@ impl Fetch {
 
     async fn read(&self, input: &Envelope<Requested>, connection: &Connection, what: &FetchRequest) -> Result<Result<Page, ProviderError>, Unreachable> {
         let caller = Caller { subject: &input.head.subject, connection, lane: input.body.lane, send_by: None };
-        let call = async |provider: &dyn DataProvider, session: &Session| {
-            let page = provider.fetch(session, what).await?;
-            if page.next.is_some() && page.next == what.cursor {
-                return Err(ProviderError::Malformed { what: "the next page is the same page".into() });
-            }
-            Ok(page)
-        };
-        self.accounts.read(caller, call).await
+        self.accounts.read(caller, &ReadPage(what)).await
     }
 
     async fn cursor(&self, input: &Envelope<Requested>) -> Result<Option<String>, Unreachable> {

@@ -10,11 +10,11 @@ use super::{Tally, made};
 use crate::{
     accounts::{Accounts, Caller},
     bus::Unreachable,
+    calls::Deliver,
     contents::Contents,
     item::{Guard, ItemKey, ItemRow, ItemState, Origin, Partition, Patch},
     people::Connection,
     provider::{Action as Send, DataProvider, Delivery, ProviderError, WriteOperation},
-    session::Session,
     stage::{Answer, Later, Stage},
     standing::Standing,
     store::Items,
@@ -216,8 +216,7 @@ impl Write {
         };
         let operation = self.write_operation(job, send);
         let caller = Caller { subject: job.subject(), connection, lane: job.input.body.lane, send_by };
-        let call = async |provider: &dyn DataProvider, session: &Session| provider.write(session, &operation).await;
-        let answer = self.accounts.call(caller, &call).await?;
+        let answer = self.accounts.call(caller, &Deliver(&operation)).await?;
         crate::failpoint::reached(Self::NAME, "send");
         Ok(answer)
     }

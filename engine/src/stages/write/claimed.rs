@@ -8,10 +8,10 @@ use super::{ATTEMPTS_MAX, Job, Progress, SEND_MAX, Write, definite};
 use crate::{
     accounts::Caller,
     bus::Unreachable,
+    calls::Find,
     item::{Claim, Guard, ItemRow, ItemState, Patch, Print},
-    provider::{DataProvider, Delivery, Found, ProviderError, Receipt},
+    provider::{Delivery, Found, ProviderError, Receipt},
     resolve::{print, score},
-    session::Session,
     stage::Stage,
 };
 use schemas::{
@@ -196,8 +196,7 @@ impl Write {
         let window = Interval { from, to: Instant(to.0 + 1) }.widened(FIND_TOLERANCE);
         let data_type = job.decision.data_type;
         let caller = Caller { subject: job.subject(), connection, lane: job.input.body.lane, send_by: None };
-        let call = async |provider: &dyn DataProvider, session: &Session| provider.find(session, data_type, window).await;
-        let found = match self.accounts.read(caller, call).await? {
+        let found = match self.accounts.read(caller, &Find(data_type, window)).await? {
             Ok(found) => found,
             Err(err) => return Ok(Err(err)),
         };

@@ -4,9 +4,9 @@ use super::{ATTEMPTS_MAX, Job, Progress, Write, definite, send_of};
 use crate::{
     accounts::Caller,
     bus::Unreachable,
+    calls::Poll,
     item::{Guard, ItemRow, ItemState, Patch},
-    provider::{DataProvider, ProviderError, Receipt},
-    session::Session,
+    provider::{ProviderError, Receipt},
 };
 use schemas::event::{Action, Fate, Reason};
 
@@ -51,8 +51,7 @@ impl Write {
         let Some(send) = send_of(job.decision, external_id.as_deref()) else { return Ok(Err(ProviderError::NotFound)) };
         let operation = self.write_operation(job, send);
         let caller = Caller { subject: job.subject(), connection, lane: job.input.body.lane, send_by: None };
-        let call = async |provider: &dyn DataProvider, session: &Session| provider.poll(session, &operation, &row.handle).await;
-        self.accounts.call(caller, &call).await
+        self.accounts.call(caller, &Poll(&operation, &row.handle)).await
     }
 
     /// What an answer means for a row that nobody claims.

@@ -1,0 +1,378 @@
+//! The bus of one process: everything in memory, nothing survives it.
+//!
+//! A message stays until every group that has ever subscribed to its topic has committed it, so memory is bounded by
+//! the work in flight ([`MemoryBus::backlog`] says how much that is). Of a topic that nobody subscribes to, only the
+//! newest messages stay.
+
+use crate::bus::{Bus, Delivery, Message, Position, Subscription, Unreachable};
+use async_trait::async_trait;
+use bytes::Bytes;
+use schemas::{
+    id::Subject,
+    topics::{PARTITIONS, TopicName},
+};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::Notify;
+
+/// The most messages that are kept of a topic that nobody subscribes to.
+pub const UNREAD_COUNT_MAX: usize = 10_000;
+
+/// The most bytes that are kept of a topic that nobody subscribes to.
+pub const UNREAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// A bus in memory.
+pub struct MemoryBus {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared(Mutex<State>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock; if it did, each change is whole by itself.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How much was published and not yet committed by every group that subscribed to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Messages.
+    pub count: usize,
+    /// Bytes of their events.
+    pub bytes: usize,
+}
+
+impl MemoryBus {
+    /// An empty bus.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { shared: Arc::default() })
+    }
+
+    /// How much is in flight, for back pressure at the intake. Topics that nobody subscribes to do not count.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        let state = self.shared.lock();
+        let read = state.topics.values().filter(|it| it.n_groups > 0);
+        read.flat_map(|it| &it.partitions).fold(Backlog::default(), |sum, it| Backlog {
+            count: sum.count + it.messages.len(),
+            bytes: sum.bytes + it.bytes,
+        })
+    }
+}
+
+impl fmt::Debug for MemoryBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryBus").field("backlog", &self.backlog()).finish_non_exhaustive()
+    }
+}
+
+/// A partition of a topic.
+type Place = (TopicName, i32);
+
+#[derive(Default)]
+struct State {
+    topics: HashMap<TopicName, Log>,
+    groups: HashMap<String, Group>,
+    next_member: u64,
+    next_message: u64,
+}
+
+/// What is kept of a topic.
+struct Log {
+    partitions: Vec<Partition>,
+    n_groups: usize,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { partitions: (0..PARTITIONS).map(|_| Partition::default()).collect(), n_groups: 0 }
+    }
+}
+
+#[derive(Default)]
+struct Partition {
+    messages: VecDeque<Kept>,
+    next_offset: i64,
+    bytes: usize,
+}
+
+struct Kept {
+    offset: i64,
+    /// Its place among all messages of the bus: tells which of a topic is the oldest.
+    age: u64,
+    key: Subject,
+    bytes: Bytes,
+}
+
+impl Partition {
+    fn first_offset(&self) -> i64 {
+        self.messages.front().map_or(self.next_offset, |it| it.offset)
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(message) = self.messages.pop_front() {
+            self.bytes -= message.bytes.len();
+        }
+    }
+
+    /// The messages from this offset on.
+    fn from(&self, offset: i64) -> impl Iterator<Item = &Kept> {
+        let skipped = usize::try_from(offset.saturating_sub(self.first_offset())).unwrap_or(0);
+        self.messages.range(skipped.min(self.messages.len())..)
+    }
+}
+
+/// The members that share topics, and how far they have come.
+#[derive(Default)]
+struct Group {
+    /// The next offset to read of every partition of every topic that was ever subscribed to.
+    committed: HashMap<Place, i64>,
+    /// In order of joining.
+    members: BTreeMap<u64, Member>,
+    /// Wakes members that wait for messages.
+    news: Arc<Notify>,
+}
+
+struct Member {
+    topics: Vec<TopicName>,
+    /// The partitions it was given, with the next offset to deliver.
+    owned: BTreeMap<Place, i64>,
+}
+
+impl Group {
+    /// Gives every partition to one member of those that subscribe to its topic. A member that keeps a partition
+    /// goes on where it is; a new owner begins at what was committed, so that nothing is lost.
+    fn rebalance(&mut self) {
+        let mut owned: BTreeMap<u64, BTreeMap<Place, i64>> = BTreeMap::new();
+        for (place, committed) in &self.committed {
+            let takers: Vec<u64> = self
+                .members
+                .iter()
+                .filter(|(_, it)| it.topics.contains(&place.0))
+                .map(|(id, _)| *id)
+                .collect();
+            let turn = usize::try_from(place.1).unwrap_or(0).checked_rem(takers.len());
+            let Some(taker) = turn.and_then(|turn| takers.get(turn)) else { continue };
+            let reached =
+                self.members.get(taker).and_then(|it| it.owned.get(place)).unwrap_or(committed);
+            owned.entry(*taker).or_default().insert(*place, *reached);
+        }
+        for (id, member) in &mut self.members {
+            member.owned = owned.remove(id).unwrap_or_default();
+        }
+        self.news.notify_waiters();
+    }
+}
+
+impl State {
+    fn publish(&mut self, message: Message) {
+        let age = self.next_message;
+        self.next_message += 1;
+        let log = self.topics.entry(message.topic).or_default();
+        let Some(partition) = log.partitions.get_mut(partition_of(&message.key)) else { return };
+        let offset = partition.next_offset;
+        partition.next_offset += 1;
+        partition.bytes += message.bytes.len();
+        partition.messages.push_back(Kept { offset, age, key: message.key, bytes: message.bytes });
+        if log.n_groups == 0 {
+            log.keep_newest();
+        }
+    }
+
+    fn join(&mut self, group: &str, topics: &[TopicName]) -> (u64, Arc<Notify>) {
+        let id = self.next_member;
+        self.next_member += 1;
+        let group = self.groups.entry(group.to_owned()).or_default();
+        for topic in topics {
+            let log = self.topics.entry(*topic).or_default();
+            if !group.committed.contains_key(&(*topic, 0)) {
+                log.n_groups += 1;
+                for (number, partition) in (0..).zip(&log.partitions) {
+                    group.committed.insert((*topic, number), partition.first_offset());
+                }
+            }
+        }
+        group.members.insert(id, Member { topics: topics.to_vec(), owned: BTreeMap::new() });
+        group.rebalance();
+        (id, Arc::clone(&group.news))
+    }
+
+    /// What a member gets now. It begins with another of its partitions each time (`turn`), so that a full one does
+    /// not hide the others.
+    fn take(
+        &mut self,
+        group: &str,
+        member: u64,
+        turn: usize,
+        count_max: usize,
+        bytes_max: usize,
+    ) -> Vec<Delivery> {
+        let member = self.groups.get_mut(group).and_then(|it| it.members.get_mut(&member));
+        let Some(member) = member else { return Vec::new() };
+        let mut taken: Vec<Delivery> = Vec::new();
+        let mut bytes = 0;
+        let n_owned = member.owned.len();
+        let first = turn.checked_rem(n_owned).unwrap_or(0);
+        let places: Vec<Place> =
+            member.owned.keys().copied().cycle().skip(first).take(n_owned).collect();
+        for place in places {
+            let number = usize::try_from(place.1).unwrap_or(0);
+            let partition = self.topics.get(&place.0).and_then(|it| it.partitions.get(number));
+            let (Some(partition), Some(next)) = (partition, member.owned.get_mut(&place)) else {
+                continue;
+            };
+            for message in partition.from(*next) {
+                let size = message.bytes.len();
+                if !taken.is_empty() && (taken.len() >= count_max || bytes + size > bytes_max) {
+                    return taken;
+                }
+                bytes += size;
+                *next = message.offset + 1;
+                let (key, body) = (message.key.clone(), message.bytes.clone());
+                let (topic, partition) = place;
+                taken.push(Delivery { topic, partition, offset: message.offset, key, bytes: body });
+            }
+        }
+        taken
+    }
+
+    /// Notes a position. A late commit of an earlier owner is as true as any: a position only goes up.
+    fn commit(&mut self, group: &str, position: &Position) {
+        let place = (position.topic, position.partition);
+        let partition = usize::try_from(position.partition)
+            .ok()
+            .and_then(|number| self.topics.get_mut(&position.topic)?.partitions.get_mut(number));
+        let Some(partition) = partition else { return };
+        if let Some(committed) =
+            self.groups.get_mut(group).and_then(|it| it.committed.get_mut(&place))
+        {
+            *committed = (*committed).max(position.next.min(partition.next_offset));
+        }
+        let slowest = self.groups.values().filter_map(|it| it.committed.get(&place)).min().copied();
+        while !partition.messages.is_empty()
+            && slowest.is_some_and(|slowest| partition.first_offset() < slowest)
+        {
+            partition.drop_first();
+        }
+    }
+}
+
+impl Log {
+    fn keep_newest(&mut self) {
+        let is_full = |it: &Self| {
+            it.partitions.iter().map(|it| it.messages.len()).sum::<usize>() > UNREAD_COUNT_MAX
+                || it.partitions.iter().map(|it| it.bytes).sum::<usize>() > UNREAD_BYTES_MAX
+        };
+        while is_full(self) {
+            let age = |it: &Partition| it.messages.front().map_or(u64::MAX, |it| it.age);
+            if let Some(oldest) = self.partitions.iter_mut().min_by_key(|it| age(it)) {
+                oldest.drop_first();
+            }
+        }
+    }
+}
+
+/// The partition of a key, the same in every process and version (FNV-1a, 64 bits).
+fn partition_of(key: &Subject) -> usize {
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let hash = key.0.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
+    usize::try_from(hash % u64::from(PARTITIONS)).unwrap_or(0)
+}
+
+#[async_trait]
+impl Bus for MemoryBus {
+    async fn publish(&self, messages: Vec<Message>) -> Result<(), Unreachable> {
+        let mut state = self.shared.lock();
+        let mut topics: Vec<TopicName> = messages.iter().map(|it| it.topic).collect();
+        topics.dedup();
+        for message in messages {
+            state.publish(message);
+        }
+        let concerned =
+            |it: &&Group| topics.iter().any(|topic| it.committed.contains_key(&(*topic, 0)));
+        state.groups.values().filter(concerned).for_each(|it| it.news.notify_waiters());
+        Ok(())
+    }
+
+    async fn subscribe(
+        &self,
+        group: &str,
+        topics: &[TopicName],
+    ) -> Result<Box<dyn Subscription>, Unreachable> {
+        let (id, news) = self.shared.lock().join(group, topics);
+        Ok(Box::new(Joined {
+            shared: Arc::clone(&self.shared),
+            group: group.to_owned(),
+            id,
+            news,
+            turn: 0,
+        }))
+    }
+}
+
+/// A member of a group.
+struct Joined {
+    shared: Arc<Shared>,
+    group: String,
+    id: u64,
+    news: Arc<Notify>,
+    turn: usize,
+}
+
+impl fmt::Debug for Joined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Joined")
+            .field("group", &self.group)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Subscription for Joined {
+    async fn next(
+        &mut self,
+        count_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Delivery>, Unreachable> {
+        let news = Arc::clone(&self.news);
+        loop {
+            // Listening begins before the look, so that nothing published in between is missed.
+            let mut heard = std::pin::pin!(news.notified());
+            heard.as_mut().enable();
+            self.turn = self.turn.wrapping_add(1);
+            let taken =
+                self.shared.lock().take(&self.group, self.id, self.turn, count_max, bytes_max);
+            if !taken.is_empty() {
+                return Ok(taken);
+            }
+            heard.await;
+        }
+    }
+
+    async fn commit(&mut self, positions: &[Position]) -> Result<(), Unreachable> {
+        let mut state = self.shared.lock();
+        positions.iter().for_each(|it| state.commit(&self.group, it));
+        Ok(())
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if let Some(group) = state.groups.get_mut(&self.group) {
+            group.members.remove(&self.id);
+            group.rebalance();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

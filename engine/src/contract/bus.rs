@@ -1,0 +1,214 @@
+//! What every bus must do.
+
+use super::{Names, PATIENCE};
+use crate::bus::{Bus, Delivery, Message, Position, Subscription};
+use bytes::Bytes;
+use schemas::{
+    event::{Kind, Lane},
+    id::Subject,
+    topics::TopicName,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+const HOT: TopicName = TopicName { kind: Kind::Fetched, lane: Some(Lane::Hot) };
+const COLD: TopicName = TopicName { kind: Kind::Fetched, lane: Some(Lane::Cold) };
+
+/// Checks a bus. `run` must be new for each run against a server that keeps what it got.
+pub async fn check(bus: Arc<dyn Bus>, run: &str) {
+    let bus = &*bus;
+    messages_of_a_key_stay_in_order_and_on_one_partition(bus, run).await;
+    groups_are_independent(bus, run).await;
+    only_subscribed_topics_are_delivered(bus, run).await;
+    limits_are_kept_but_one_message_is_always_given(bus, run).await;
+    a_group_goes_on_where_it_has_committed(bus, run).await;
+    what_a_leaving_member_did_not_commit_is_delivered_again(bus, run).await;
+    two_members_share_the_messages(bus, run).await;
+}
+
+/// Publishes one message a text and returns what to expect.
+async fn publish(
+    bus: &dyn Bus,
+    names: &mut Names,
+    topic: TopicName,
+    key: &Subject,
+    texts: &[&str],
+) {
+    let message = |text: &&str| Message {
+        topic,
+        key: key.clone(),
+        id: names.event(),
+        bytes: Bytes::copy_from_slice(text.as_bytes()),
+    };
+    let messages = texts.iter().map(message).collect();
+    bus.publish(messages).await.expect("a bus that is there takes messages");
+}
+
+async fn join(bus: &dyn Bus, group: &str, topics: &[TopicName]) -> Box<dyn Subscription> {
+    bus.subscribe(group, topics).await.expect("a bus that is there takes members")
+}
+
+async fn next(member: &mut dyn Subscription, count_max: usize, bytes_max: usize) -> Vec<Delivery> {
+    let waited = tokio::time::timeout(PATIENCE, member.next(count_max, bytes_max)).await;
+    waited
+        .expect("a message that was published is delivered")
+        .expect("a bus that is there delivers")
+}
+
+/// Takes messages until these many of these keys have come; those of other checks are committed and left out.
+async fn take(member: &mut dyn Subscription, keys: &[&Subject], count: usize) -> Vec<Delivery> {
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        let (ours, others): (Vec<_>, Vec<_>) =
+            next(member, 100, 1 << 20).await.into_iter().partition(|it| keys.contains(&&it.key));
+        if taken.is_empty() {
+            commit(member, &others).await;
+        }
+        taken.extend(ours);
+    }
+    taken
+}
+
+async fn commit(member: &mut dyn Subscription, done: &[Delivery]) {
+    let mut next: BTreeMap<(TopicName, i32), i64> = BTreeMap::new();
+    for delivery in done {
+        let reached = next.entry((delivery.topic, delivery.partition)).or_default();
+        *reached = (*reached).max(delivery.offset + 1);
+    }
+    let position = |((topic, partition), next)| Position { topic, partition, next };
+    let positions: Vec<Position> = next.into_iter().map(position).collect();
+    member.commit(&positions).await.expect("a bus that is there takes commits");
+}
+
+fn texts(deliveries: &[Delivery]) -> Vec<String> {
+    deliveries.iter().map(|it| String::from_utf8_lossy(&it.bytes).into_owned()).collect()
+}
+
+async fn messages_of_a_key_stay_in_order_and_on_one_partition(bus: &dyn Bus, run: &str) {
+    let mut names = Names::new(run, "order");
+    let (anna, ben) = (names.subject(), names.subject());
+    let mut member = join(bus, &format!("order-{run}"), &[HOT]).await;
+    let all: Vec<String> = (0..100).map(|it| format!("{it:03}")).collect();
+    for chunk in all.chunks(7) {
+        let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();
+        publish(bus, &mut names, HOT, &anna, &chunk).await;
+        publish(bus, &mut names, HOT, &ben, &chunk).await;
+    }
+    let taken = take(&mut *member, &[&anna, &ben], 200).await;
+    for key in [&anna, &ben] {
+        let of_key: Vec<Delivery> = taken.iter().filter(|it| it.key == *key).cloned().collect();
+        assert_eq!(texts(&of_key), all, "messages of one key stay in order");
+        assert!(
+            of_key.windows(2).all(|it| it[0].partition == it[1].partition),
+            "one key, one partition"
+        );
+        assert!(of_key.windows(2).all(|it| it[0].offset < it[1].offset), "offsets ascend");
+    }
+}
+
+async fn groups_are_independent(bus: &dyn Bus, run: &str) {
+    let mut names = Names::new(run, "groups");
+    let key = names.subject();
+    let mut first = join(bus, &format!("groups-1-{run}"), &[HOT]).await;
+    let mut second = join(bus, &format!("groups-2-{run}"), &[HOT]).await;
+    publish(bus, &mut names, HOT, &key, &["a", "b"]).await;
+    let taken = take(&mut *first, &[&key], 2).await;
+    commit(&mut *first, &taken).await;
+    let taken = take(&mut *second, &[&key], 2).await;
+    assert_eq!(texts(&taken), ["a", "b"], "every group gets every message, whatever others commit");
+}
+
+async fn only_subscribed_topics_are_delivered(bus: &dyn Bus, run: &str) {
+    let mut names = Names::new(run, "topics");
+    let key = names.subject();
+    let mut member = join(bus, &format!("topics-{run}"), &[COLD]).await;
+    publish(bus, &mut names, HOT, &key, &["hot"]).await;
+    publish(bus, &mut names, COLD, &key, &["cold"]).await;
+    let taken = take(&mut *member, &[&key], 1).await;
+    assert_eq!(texts(&taken), ["cold"], "only subscribed topics are delivered");
+    assert!(taken.iter().all(|it| it.topic == COLD), "a delivery says which topic it is from");
+}
+
+async fn limits_are_kept_but_one_message_is_always_given(bus: &dyn Bus, run: &str) {
+    let mut names = Names::new(run, "limits");
+    let key = names.subject();
+    let mut member = join(bus, &format!("limits-{run}"), &[COLD]).await;
+    let large = "x".repeat(1000);
+    publish(bus, &mut names, COLD, &key, &["a", "b", "c", &large, "d"]).await;
+    let mut taken: Vec<Delivery> = Vec::new();
+    while taken.iter().filter(|it| it.key == key).count() < 5 {
+        let some = next(&mut *member, 2, 100).await;
+        assert!((1..=2).contains(&some.len()), "no more messages than asked for, and at least one");
+        let bytes: usize = some.iter().map(|it| it.bytes.len()).sum();
+        assert!(some.len() == 1 || bytes <= 100, "about as many bytes as asked for");
+        taken.extend(some);
+    }
+    let ours: Vec<Delivery> = taken.into_iter().filter(|it| it.key == key).collect();
+    assert_eq!(
+        texts(&ours),
+        ["a", "b", "c", large.as_str(), "d"],
+        "a large message is given all the same"
+    );
+}
+
+async fn a_group_goes_on_where_it_has_committed(bus: &dyn Bus, run: &str) {
+    let mut names = Names::new(run, "commit");
+    let (key, group) = (names.subject(), format!("commit-{run}"));
+    let mut member = join(bus, &group, &[HOT]).await;
+    publish(bus, &mut names, HOT, &key, &["a", "b", "c"]).await;
+    let taken = take(&mut *member, &[&key], 3).await;
+    // Done with the first two only.
+    commit(&mut *member, &taken[..2]).await;
+    drop(member);
+    let mut member = join(bus, &group, &[HOT]).await;
+    publish(bus, &mut names, HOT, &key, &["d"]).await;
+    let taken = take(&mut *member, &[&key], 2).await;
+    assert_eq!(
+        texts(&taken),
+        ["c", "d"],
+        "a position is the next offset to read, and the group goes on there"
+    );
+}
+
+async fn what_a_leaving_member_did_not_commit_is_delivered_again(bus: &dyn Bus, run: &str) {
+    let mut names = Names::new(run, "leaving");
+    let (key, group) = (names.subject(), format!("leaving-{run}"));
+    let mut member = join(bus, &group, &[HOT]).await;
+    publish(bus, &mut names, HOT, &key, &["a", "b"]).await;
+    assert_eq!(texts(&take(&mut *member, &[&key], 2).await), ["a", "b"]);
+    let waiting = join(bus, &group, &[HOT]).await;
+    drop(member);
+    let mut waiting = waiting;
+    let taken = take(&mut *waiting, &[&key], 2).await;
+    assert_eq!(texts(&taken), ["a", "b"], "what a member did not commit, another one gets");
+}
+
+async fn two_members_share_the_messages(bus: &dyn Bus, run: &str) {
+    let mut names = Names::new(run, "sharing");
+    let group = format!("sharing-{run}");
+    let mut first = join(bus, &group, &[COLD]).await;
+    let mut second = join(bus, &group, &[COLD]).await;
+    let keys: Vec<Subject> = (0..64).map(|_| names.subject()).collect();
+    for key in &keys {
+        publish(bus, &mut names, COLD, key, &["one", "two"]).await;
+    }
+    let mut got: [BTreeMap<Subject, Vec<String>>; 2] = [BTreeMap::new(), BTreeMap::new()];
+    let all = |got: &[BTreeMap<Subject, Vec<String>>; 2]| {
+        keys.iter().all(|key| got.iter().any(|it| it.get(key).is_some_and(|it| it.len() >= 2)))
+    };
+    let shared = async {
+        while !all(&got) {
+            let (member, some) = tokio::select! {
+                some = first.next(100, 1 << 20) => (0, some),
+                some = second.next(100, 1 << 20) => (1, some),
+            };
+            for it in some.expect("a bus that is there delivers") {
+                got[member].entry(it.key.clone()).or_default().push(texts(&[it])[0].clone());
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, shared).await.expect("between them, members get every message");
+    let ours = |it: &BTreeMap<Subject, Vec<String>>| {
+        keys.iter().filter(|key| it.contains_key(*key)).count()
+    };
+    assert!(ours(&got[0]) > 0 && ours(&got[1]) > 0, "both members get a share");
+}
