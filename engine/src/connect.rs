@@ -78,16 +78,20 @@ impl Connect {
     ///
     /// # Errors
     /// When the state is not one that was given out, was used before or has ended; when the provider refuses.
-    pub async fn callback(&self, provider: &str, state: &str, code: &str) -> Result<(Subject, Connection), Refusal> {
+    pub async fn callback(&self, provider: &str, state: &str, code: &str, scope: Option<&str>) -> Result<(Subject, Connection), Refusal> {
         let grant = self.accounts.people.take_grant(state).await?;
         let Some(grant) = grant.filter(|it| it.provider == provider) else {
             return Err(Refusal::NotFound("this grant is not known, was used before or has ended; connect again".into()));
         };
         let (found, session) = self.accounts.anonymous(provider).map_err(|err| Refusal::NotFound(err.to_string()))?;
-        let granted = found.exchange(&session, code, &grant.verifier, &grant.redirect).await.map_err(|err| match err {
+        let mut granted = found.exchange(&session, code, &grant.verifier, &grant.redirect).await.map_err(|err| match err {
             ProviderError::Unavailable { .. } | ProviderError::Unknown { .. } | ProviderError::Throttled { .. } => Refusal::Busy(err.to_string()),
             err => Refusal::Impossible(format!("{provider} did not grant access: {err}; connect again")),
         })?;
+        if granted.tokens.scope.is_empty() {
+            // Some services say what was really granted in the callback alone.
+            granted.tokens.scope = scope.unwrap_or_default().into();
+        }
         let subject = grant.subject;
         let id = ConnectionId::derived(&subject, provider, &granted.account);
         loop {

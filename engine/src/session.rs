@@ -97,7 +97,6 @@ pub fn http_client() -> reqwest::Result<reqwest::Client> {
 
 impl Session {
     /// A call to the provider's API; `path` begins with a slash. Carries the bearer token.
-    #[must_use]
     pub fn api(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base_url));
         match &self.access_token {
@@ -107,7 +106,6 @@ impl Session {
     }
 
     /// A call to the provider's token endpoint; carries no bearer token.
-    #[must_use]
     pub fn auth(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.token_url))
     }
