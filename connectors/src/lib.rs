@@ -1,5 +1,6 @@
 //! One folder a provider: verbs, profile, wire types, mapper, simulator. [`catalog`] lists them, a line each.
 
+pub mod formats;
 pub mod simulator;
 
 use engine::provider::{Catalog, DataProvider};
