@@ -22,9 +22,9 @@ mod write;
 use async_trait::async_trait;
 use engine::{
     provider::{
-        Authorize, DataProvider, FetchRequest, Found, Grant, MapperError, Normal, Page, Profile, ProviderError,
-        RawPage, Receipt, Tokens, Usage, VerifyError, Verb, WebhookAnswer, WebhookRequest, WebhookSecrets,
-        WriteOperation,
+        Authorize, DataProvider, FetchRequest, Found, Grant, MapperError, Normal, Page, Profile,
+        ProviderError, RawPage, Receipt, Tokens, Usage, Verb, VerifyError, WebhookAnswer,
+        WebhookRequest, WebhookSecrets, WriteOperation,
     },
     session::{Reply, Session},
 };
@@ -76,14 +76,24 @@ impl DataProvider for Strava {
 
     /// Strava says the granted scopes in the callback's query, not in this answer; a scope that was unticked shows
     /// as [`ProviderError::Forbidden`] at the first call that needs it.
-    async fn exchange(&self, session: &Session, code: &str, _: &str, _: &str) -> Result<Grant, ProviderError> {
-        let (tokens, account) = token(session, &[("grant_type", "authorization_code"), ("code", code)], None).await?;
-        let account = account.ok_or_else(|| ProviderError::Malformed { what: "no athlete in the grant".into() })?;
+    async fn exchange(
+        &self,
+        session: &Session,
+        code: &str,
+        _: &str,
+        _: &str,
+    ) -> Result<Grant, ProviderError> {
+        let (tokens, account) =
+            token(session, &[("grant_type", "authorization_code"), ("code", code)], None).await?;
+        let account = account
+            .ok_or_else(|| ProviderError::Malformed { what: "no athlete in the grant".into() })?;
         Ok(Grant { tokens, account: account.to_string() })
     }
 
     async fn refresh(&self, session: &Session, tokens: &Tokens) -> Result<Tokens, ProviderError> {
-        let Some(refresh) = tokens.refresh.as_deref() else { return Err(ProviderError::AccessRevoked) };
+        let Some(refresh) = tokens.refresh.as_deref() else {
+            return Err(ProviderError::AccessRevoked);
+        };
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
         Ok(token(session, &form, Some(tokens)).await?.0)
     }
@@ -98,7 +108,11 @@ impl DataProvider for Strava {
         if reply.status.is_success() { Ok(()) } else { Err(fault::of_api(&reply, Verb::Auth)) }
     }
 
-    async fn fetch(&self, session: &Session, request: &FetchRequest) -> Result<Page, ProviderError> {
+    async fn fetch(
+        &self,
+        session: &Session,
+        request: &FetchRequest,
+    ) -> Result<Page, ProviderError> {
         fetch::fetch(session, request).await
     }
 
@@ -110,22 +124,40 @@ impl DataProvider for Strava {
         project::project(record)
     }
 
-    async fn find(&self, session: &Session, data_type: DataType, window: Interval) -> Result<Vec<Found>, ProviderError> {
+    async fn find(
+        &self,
+        session: &Session,
+        data_type: DataType,
+        window: Interval,
+    ) -> Result<Vec<Found>, ProviderError> {
         if data_type != DataType::Workout {
             return Ok(Vec::new());
         }
         fetch::find(session, window).await
     }
 
-    async fn write(&self, session: &Session, operation: &WriteOperation<'_>) -> Result<Receipt, ProviderError> {
+    async fn write(
+        &self,
+        session: &Session,
+        operation: &WriteOperation<'_>,
+    ) -> Result<Receipt, ProviderError> {
         write::write(session, operation).await
     }
 
-    async fn poll(&self, session: &Session, operation: &WriteOperation<'_>, handle: &str) -> Result<Receipt, ProviderError> {
+    async fn poll(
+        &self,
+        session: &Session,
+        operation: &WriteOperation<'_>,
+        handle: &str,
+    ) -> Result<Receipt, ProviderError> {
         write::poll(session, operation.item, handle).await
     }
 
-    fn verify(&self, secrets: &WebhookSecrets, request: &WebhookRequest<'_>) -> Result<WebhookAnswer, VerifyError> {
+    fn verify(
+        &self,
+        secrets: &WebhookSecrets,
+        request: &WebhookRequest<'_>,
+    ) -> Result<WebhookAnswer, VerifyError> {
         webhook::verify(secrets, request)
     }
 
@@ -140,9 +172,11 @@ async fn token(
     form: &[(&str, &str)],
     old: Option<&Tokens>,
 ) -> Result<(Tokens, Option<u64>), ProviderError> {
-    let mut fields = vec![("client_id", session.client.id.as_str()), ("client_secret", &session.client.secret)];
+    let mut fields =
+        vec![("client_id", session.client.id.as_str()), ("client_secret", &session.client.secret)];
     fields.extend_from_slice(form);
-    let reply = session.send(Verb::Auth, session.auth(Method::POST, "/oauth/token").form(&fields)).await?;
+    let reply =
+        session.send(Verb::Auth, session.auth(Method::POST, "/oauth/token").form(&fields)).await?;
     if !reply.status.is_success() {
         return Err(fault::of_token(&reply));
     }
@@ -151,10 +185,14 @@ async fn token(
 
 fn tokens(reply: &Reply, old: Option<&Tokens>) -> Result<(Tokens, Option<u64>), ProviderError> {
     // The old pair may be spent, so this is no plain failure.
-    let answer: wire::Token =
-        reply.json().map_err(|_| ProviderError::Unknown { what: "a token answer that cannot be read".into() })?;
+    let answer: wire::Token = reply.json().map_err(|_| ProviderError::Unknown {
+        what: "a token answer that cannot be read".into(),
+    })?;
     // Seconds beyond the year 275760 are no date; the token is then asked for its end by using it.
-    let expires_at = answer.expires_at.filter(|it| (0.0..8.64e12).contains(it)).map(|it| Instant::from_seconds(it as i64));
+    let expires_at = answer
+        .expires_at
+        .filter(|it| (0.0..8.64e12).contains(it))
+        .map(|it| Instant::from_seconds(it as i64));
     let tokens = Tokens {
         access: answer.access_token,
         // Whatever comes back is stored; if nothing does, the old one stays good.

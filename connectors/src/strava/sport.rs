@@ -58,7 +58,11 @@ const SPORTS: [(&str, Sport); 50] = [
 
 /// What a Strava activity is here, and Strava's own name where it says more. Strava keeps neither *indoors* nor
 /// *open water* in the name: the one is its trainer flag, the other is whether a place was recorded.
-pub(super) fn from_strava(name: &str, is_trainer: bool, has_place: bool) -> (Sport, Option<String>) {
+pub(super) fn from_strava(
+    name: &str,
+    is_trainer: bool,
+    has_place: bool,
+) -> (Sport, Option<String>) {
     let known = SPORTS.iter().find(|(it, _)| *it == name).map(|(_, sport)| *sport);
     let sport = match known {
         Some(Sport::Running) if is_trainer => Sport::TreadmillRunning,
@@ -107,8 +111,13 @@ pub(super) fn to_strava(sport: Sport, detail: Option<&str>) -> (&'static str, bo
         Sport::Skating => ("InlineSkate", false),
         Sport::Climbing => ("RockClimbing", false),
         Sport::Golf => ("Golf", false),
-        Sport::Other | Sport::RacketSport | Sport::TeamSport | Sport::Dancing | Sport::MartialArts
-        | Sport::Multisport | Sport::Transition => ("Workout", false),
+        Sport::Other
+        | Sport::RacketSport
+        | Sport::TeamSport
+        | Sport::Dancing
+        | Sport::MartialArts
+        | Sport::Multisport
+        | Sport::Transition => ("Workout", false),
     }
 }
 
@@ -116,7 +125,11 @@ pub(super) fn to_strava(sport: Sport, detail: Option<&str>) -> (&'static str, bo
 pub(super) fn is_on_foot(sport: Sport) -> bool {
     matches!(
         sport,
-        Sport::Running | Sport::TrailRunning | Sport::TreadmillRunning | Sport::Walking | Sport::Hiking
+        Sport::Running
+            | Sport::TrailRunning
+            | Sport::TreadmillRunning
+            | Sport::Walking
+            | Sport::Hiking
     )
 }
 

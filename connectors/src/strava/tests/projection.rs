@@ -11,13 +11,41 @@ use schemas::{
 };
 
 const SPORTS: [Sport; 35] = [
-    Sport::Other, Sport::Running, Sport::TrailRunning, Sport::TreadmillRunning, Sport::Walking, Sport::Hiking,
-    Sport::Cycling, Sport::MountainBiking, Sport::GravelCycling, Sport::IndoorCycling, Sport::EBiking,
-    Sport::PoolSwimming, Sport::OpenWaterSwimming, Sport::Rowing, Sport::IndoorRowing, Sport::Paddling,
-    Sport::StandUpPaddling, Sport::StrengthTraining, Sport::Yoga, Sport::Pilates, Sport::Elliptical,
-    Sport::StairClimbing, Sport::Hiit, Sport::CrossCountrySkiing, Sport::AlpineSkiing, Sport::Snowboarding,
-    Sport::Skating, Sport::Climbing, Sport::Golf, Sport::RacketSport, Sport::TeamSport, Sport::Dancing,
-    Sport::MartialArts, Sport::Multisport, Sport::Transition,
+    Sport::Other,
+    Sport::Running,
+    Sport::TrailRunning,
+    Sport::TreadmillRunning,
+    Sport::Walking,
+    Sport::Hiking,
+    Sport::Cycling,
+    Sport::MountainBiking,
+    Sport::GravelCycling,
+    Sport::IndoorCycling,
+    Sport::EBiking,
+    Sport::PoolSwimming,
+    Sport::OpenWaterSwimming,
+    Sport::Rowing,
+    Sport::IndoorRowing,
+    Sport::Paddling,
+    Sport::StandUpPaddling,
+    Sport::StrengthTraining,
+    Sport::Yoga,
+    Sport::Pilates,
+    Sport::Elliptical,
+    Sport::StairClimbing,
+    Sport::Hiit,
+    Sport::CrossCountrySkiing,
+    Sport::AlpineSkiing,
+    Sport::Snowboarding,
+    Sport::Skating,
+    Sport::Climbing,
+    Sport::Golf,
+    Sport::RacketSport,
+    Sport::TeamSport,
+    Sport::Dancing,
+    Sport::MartialArts,
+    Sport::Multisport,
+    Sport::Transition,
 ];
 
 #[test]
@@ -26,7 +54,10 @@ fn a_record_that_is_no_workout_is_refused_with_the_reason_and_what_would_work() 
     record.data_type = DataType::Weight;
     record.body = Body::Quantity(Quantity { value: 75.0 });
     let reason = Strava::default().project(&record).unwrap_err();
-    assert_eq!(reason, "strava keeps workouts, not records of type weight; google_health or a device agent may take them");
+    assert_eq!(
+        reason,
+        "strava keeps workouts, not records of type weight; google_health or a device agent may take them"
+    );
 }
 
 #[test]
@@ -45,13 +76,19 @@ fn times_are_whole_seconds_and_moments_move_with_the_start() {
     record.time.start.0 += 400;
     let mut run = measured();
     run.streams.offsets_ms = (0..61).map(|it| it * 30_000 + 700).collect();
-    run.laps = vec![Lap { elapsed_ms: 900_500, ..Lap::default() }, Lap { offset_ms: 900_700, elapsed_ms: 899_300, ..Lap::default() }];
+    run.laps = vec![
+        Lap { elapsed_ms: 900_500, ..Lap::default() },
+        Lap { offset_ms: 900_700, elapsed_ms: 899_300, ..Lap::default() },
+    ];
     record.body = Body::Workout(Box::new(run));
     let projected = Strava::default().project(&record).unwrap();
     assert_eq!(projected.time.start, at("2026-05-03T16:00:00Z"));
     // 0.4 s of the start and 0.7 s of the offset are a second and a tenth after the whole second.
     assert_eq!(&workout(&projected).streams.offsets_ms[..2], [1_000, 31_000]);
-    assert_eq!(workout(&projected).laps.iter().map(|it| it.offset_ms).collect::<Vec<_>>(), [0, 901_000]);
+    assert_eq!(
+        workout(&projected).laps.iter().map(|it| it.offset_ms).collect::<Vec<_>>(),
+        [0, 901_000]
+    );
 }
 
 #[test]
@@ -62,7 +99,9 @@ fn a_sport_comes_back_as_strava_tells_it_apart() {
             let (back, detail) = sport::from_strava(name, is_trainer, has_place);
             assert_eq!(detail, None, "{is:?}");
             let expected = match is {
-                Sport::PoolSwimming | Sport::OpenWaterSwimming if has_place => Sport::OpenWaterSwimming,
+                Sport::PoolSwimming | Sport::OpenWaterSwimming if has_place => {
+                    Sport::OpenWaterSwimming
+                }
                 Sport::PoolSwimming | Sport::OpenWaterSwimming => Sport::PoolSwimming,
                 _ if name == "Workout" => Sport::Other,
                 _ => is,
@@ -70,8 +109,14 @@ fn a_sport_comes_back_as_strava_tells_it_apart() {
             assert_eq!(back, expected);
         }
     }
-    assert_eq!(sport::from_strava("BackcountrySki", false, true), (Sport::AlpineSkiing, Some("BackcountrySki".into())));
-    assert_eq!(sport::to_strava(Sport::AlpineSkiing, Some("BackcountrySki")), ("BackcountrySki", false));
+    assert_eq!(
+        sport::from_strava("BackcountrySki", false, true),
+        (Sport::AlpineSkiing, Some("BackcountrySki".into()))
+    );
+    assert_eq!(
+        sport::to_strava(Sport::AlpineSkiing, Some("BackcountrySki")),
+        ("BackcountrySki", false)
+    );
     assert_eq!(sport::to_strava(Sport::Running, Some("BackcountrySki")), ("Run", false));
 }
 
