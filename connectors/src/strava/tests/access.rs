@@ -109,6 +109,18 @@ async fn a_refresh_token_that_does_not_rotate_stays() {
 }
 
 #[tokio::test]
+async fn a_refresh_that_gives_no_refresh_token_keeps_the_old_one() {
+    let bench = Bench::new(Options::default()).await;
+    let old = bench.simulator.grant(ATHLETE, super::ALL_SCOPES);
+    let body = "{\"access_token\":\"new\",\"scope\":\"read\",\"expires_at\":1e300}".into();
+    let kind = FaultKind::Answer { status: 200, headers: vec![], body };
+    bench.simulator.kit.plan(Fault::once("POST", "/oauth/token", kind));
+    let new = bench.refresh(&old).await.unwrap();
+    assert_eq!((new.access.as_str(), new.refresh, new.expires_at), ("new", old.refresh, None));
+    assert_eq!(new.scope, "read");
+}
+
+#[tokio::test]
 async fn of_two_refreshes_with_one_token_the_second_ends_the_access_of_both() {
     let mut bench = Bench::new(Options::default()).await;
     let old = bench.simulator.grant(ATHLETE, super::ALL_SCOPES);

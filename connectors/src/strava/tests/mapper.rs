@@ -231,6 +231,8 @@ fn our_mark_is_found_in_the_external_id_or_below_the_notes_and_is_no_part_of_the
         Some("syncwell: is a nice program"),
     );
     check_marker(&value!({ "external_id": "syncwell-run.fit" }), None, None);
+    let bare = ITEM.replace('-', "");
+    check_marker(&value!({ "external_id": format!("syncwell-{bare}.fit") }), None, None);
     check_marker(&value!({ "external_id": null }), None, None);
 }
 

@@ -68,10 +68,16 @@ async fn a_window_begins_at_its_first_moment_and_ends_before_its_last() {
     ] {
         bench.simulator.seed_activity(ATHLETE, plain(start), None);
     }
-    let window = Interval { from: at("2026-05-01T10:00:00Z"), to: at("2026-05-01T11:00:00Z") };
-    let starts: Vec<String> =
-        bench.read(What::Window(window)).await.iter().map(|it| it.time.start.to_string()).collect();
-    assert_eq!(starts, ["2026-05-01T10:00:00Z", "2026-05-01T10:59:59Z"]);
+    let check = async |from: &str, to: &str, expected: &[&str]| {
+        let window = Interval { from: at(from), to: at(to) };
+        let records = bench.read(What::Window(window)).await;
+        let starts: Vec<String> = records.iter().map(|it| it.time.start.to_string()).collect();
+        assert_eq!(starts, expected, "{from} to {to}");
+    };
+    let both = ["2026-05-01T10:00:00Z", "2026-05-01T10:59:59Z"];
+    check("2026-05-01T10:00:00Z", "2026-05-01T11:00:00Z", &both).await;
+    check("2026-05-01T09:59:59.500Z", "2026-05-01T10:59:59.500Z", &both).await;
+    check("2026-05-01T10:00:00.500Z", "2026-05-01T10:59:59Z", &[]).await;
 }
 
 #[tokio::test]
@@ -202,4 +208,39 @@ async fn another_type_is_unsupported() {
     };
     let err = bench.strava.fetch(&bench.session, &request).await.unwrap_err();
     assert_eq!(err, ProviderError::Unsupported { what: "reading steps".into() });
+}
+
+#[tokio::test]
+async fn a_page_ends_before_it_grows_too_large_and_the_rest_comes_in_the_next() {
+    let bench = Bench::new(Options::default()).await;
+    let filler = "x".repeat(3_900_000);
+    for day in 1..=5 {
+        let mut detail = plain(&format!("2026-04-0{day}T08:00:00Z"));
+        detail["manual"] = value!(false);
+        let streams = value!({ "time": { "data": [0, 1] }, "moving": { "data": filler } });
+        bench.simulator.seed_activity(ATHLETE, detail, Some(streams));
+    }
+    let (mut cursor, mut sizes) = (None, Vec::new());
+    loop {
+        let page = bench.fetch(What::Window(always()), cursor).await.unwrap();
+        assert!(page.body.len() <= engine::provider::PAGE_BYTES_MAX);
+        sizes.push(normalize(&page.body).unwrap().records.len());
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(sizes, [2, 2, 1, 0]);
+}
+
+#[tokio::test]
+async fn an_answer_about_another_activity_is_malformed() {
+    let bench = Bench::new(Options::default()).await;
+    let id = bench.seed_golden();
+    let body = include_str!("../fixtures/activity.json").to_owned();
+    let kind = FaultKind::Answer { status: 200, headers: vec![], body };
+    bench.simulator.kit.plan(Fault::once("GET", "/activities/", kind));
+    let err = bench.fetch(What::Named(vec![id.to_string()]), None).await.unwrap_err();
+    let what = "the answer is not the activity that was asked for".into();
+    assert_eq!(err, ProviderError::Malformed { what });
 }
