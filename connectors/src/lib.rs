@@ -1,6 +1,8 @@
 //! One folder a provider: verbs, profile, wire types, mapper, simulator. [`catalog`] lists them, a line each.
 
+pub mod formats;
 pub mod simulator;
+pub mod strava;
 
 use engine::provider::{Catalog, DataProvider};
 use std::sync::Arc;
@@ -8,6 +10,6 @@ use std::sync::Arc;
 /// Every provider of this build.
 #[must_use]
 pub fn catalog() -> Catalog {
-    let providers: [Arc<dyn DataProvider>; 0] = [];
+    let providers: [Arc<dyn DataProvider>; 1] = [Arc::new(strava::Strava::default())];
     Catalog::new(providers)
 }

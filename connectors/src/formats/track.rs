@@ -1,0 +1,136 @@
+//! Points of a track, as every recording format has them, and the columns they become.
+
+use engine::provider::Issue;
+use schemas::{
+    time::Instant,
+    workout::{Column, Streams},
+};
+
+/// What was measured at one moment. A value that was not measured is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Point {
+    /// When.
+    pub at: Instant,
+    /// Latitude, deg.
+    pub latitude: Option<f64>,
+    /// Longitude, deg.
+    pub longitude: Option<f64>,
+    /// Altitude above the sea, m.
+    pub altitude: Option<f64>,
+    /// Heart rate, /min.
+    pub heart_rate: Option<f64>,
+    /// Cadence, /min (steps on foot, turns on a bike).
+    pub cadence: Option<f64>,
+    /// Power, W.
+    pub power: Option<f64>,
+    /// Speed, m/s.
+    pub speed: Option<f64>,
+    /// Distance since the start, m.
+    pub distance: Option<f64>,
+    /// Air temperature, Cel.
+    pub temperature: Option<f64>,
+}
+
+impl Point {
+    /// Takes away what no recording on earth can have measured, and counts it under its column's number.
+    fn check(&mut self, n_bad: &mut [usize; 8]) {
+        let position = self.latitude.zip(self.longitude);
+        let is_on_earth = position.is_some_and(|(latitude, longitude)| {
+            latitude.abs() <= 90.0 && longitude.abs() <= 180.0
+        });
+        if !is_on_earth {
+            // Half a position is none.
+            n_bad[0] += usize::from(position.is_some());
+            (self.latitude, self.longitude) = (None, None);
+        }
+        let columns = [
+            (&mut self.altitude, 1, -1_000.0, 20_000.0),
+            (&mut self.heart_rate, 2, 15.0, 350.0),
+            (&mut self.cadence, 3, 0.0, 600.0),
+            (&mut self.power, 4, 0.0, 10_000.0),
+            (&mut self.speed, 5, 0.0, 400.0),
+            (&mut self.distance, 6, 0.0, 10_000_000.0),
+            (&mut self.temperature, 7, -90.0, 90.0),
+        ];
+        for (value, index, min, max) in columns {
+            if value.is_some_and(|it| !(min..=max).contains(&it)) {
+                *value = None;
+                n_bad[index] += 1;
+            }
+        }
+    }
+}
+
+const COLUMNS: [&str; 8] =
+    ["position", "altitude", "heart_rate", "cadence", "power", "speed", "distance", "temperature"];
+
+/// The columns of these points, in order of time, and an issue `out_of_range` for each column that lost values.
+/// `at` names the recording in the issues.
+#[must_use]
+pub fn streams(
+    mut points: Vec<Point>,
+    start: Instant,
+    at: &str,
+    issues: &mut Vec<Issue>,
+) -> Streams {
+    let mut n_bad = [0; 8];
+    for point in &mut points {
+        point.check(&mut n_bad);
+    }
+    // Stable: two points of the same second stay as they came.
+    points.sort_by_key(|it| it.at);
+    for (name, n) in COLUMNS.into_iter().zip(n_bad).filter(|it| it.1 > 0) {
+        let text = format!("{n} values of {name} are outside of what can be and were left out");
+        issues.push(Issue { code: "out_of_range", at: at.to_owned(), text });
+    }
+    let column =
+        |value: fn(&Point) -> Option<f64>| Column::from_options(points.iter().map(value).collect());
+    Streams {
+        offsets_ms: points.iter().map(|it| it.at.0.saturating_sub(start.0)).collect(),
+        latitude: column(|it| it.latitude),
+        longitude: column(|it| it.longitude),
+        altitude: column(|it| it.altitude),
+        heart_rate: column(|it| it.heart_rate),
+        cadence: column(|it| it.cadence),
+        power: column(|it| it.power),
+        speed: column(|it| it.speed),
+        distance: column(|it| it.distance),
+        temperature: column(|it| it.temperature),
+    }
+}
+
+/// The mean and the greatest of what was measured in a column.
+#[must_use]
+pub fn mean_and_max(column: &Column) -> Option<(f64, f64)> {
+    let mut values = column.0.iter().copied().filter(|it| !it.is_nan());
+    let first = values.next()?;
+    let (sum, max, n) = values
+        .fold((first, first, 1.0), |(sum, max, n), it| (sum + it, f64::max(max, it), n + 1.0));
+    Some((sum / n, max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Point, streams};
+    use schemas::time::Instant;
+
+    #[test]
+    fn points_become_columns_in_order_of_time_and_impossible_values_become_gaps() {
+        let mut issues = Vec::new();
+        let points = vec![
+            Point {
+                at: Instant(3_000),
+                heart_rate: Some(0.0),
+                latitude: Some(1.0),
+                ..Point::default()
+            },
+            Point { at: Instant(1_000), heart_rate: Some(90.0), ..Point::default() },
+        ];
+        let streams = streams(points, Instant(1_000), "a", &mut issues);
+        assert_eq!(streams.offsets_ms, [0, 2_000]);
+        assert_eq!((streams.heart_rate.get(0), streams.heart_rate.get(1)), (Some(90.0), None));
+        assert!(streams.latitude.is_empty(), "half a position is none");
+        assert_eq!(issues.len(), 1);
+        assert_eq!(issues[0].code, "out_of_range");
+    }
+}
