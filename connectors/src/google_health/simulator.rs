@@ -1,0 +1,1 @@
+//! Google Health API v4, imitated.

@@ -1,0 +1,3 @@
+//! What the connector keeps.
+
+mod golden;
