@@ -266,9 +266,13 @@ async fn named(
     let mut gone = Vec::new();
     let mut last = None;
     for id in ids.iter().skip(first).take(NAMED_MAX) {
-        let reply = session
-            .send(Verb::Read, session.api(Method::GET, &format!("/v4/{}", write::name(feed, id)?)))
-            .await?;
+        // What cannot be an id is not there.
+        let Ok(name) = write::name(feed, id) else {
+            gone.push(id);
+            continue;
+        };
+        let request = session.api(Method::GET, &format!("/v4/{name}"));
+        let reply = session.send(Verb::Read, request).await?;
         last = reply.provider_time().or(last);
         match errors::success(reply, Verb::Read) {
             Ok(reply) => {
