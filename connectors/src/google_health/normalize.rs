@@ -12,7 +12,9 @@ use super::{
 use engine::provider::{Issue, MapperError, Normal, RawPage};
 use schemas::{
     data_type::DataType,
-    record::{Body, Nothing, Origin, Policy, Quantity, Record, RecordState, Series, Span},
+    record::{
+        Body, Nothing, Origin, Policy, Quantity, Record, RecordState, RecordingMethod, Series, Span,
+    },
     time::Instant,
 };
 use serde_json::{Map, Value};
@@ -288,7 +290,7 @@ fn rollup(
         record: id,
         modified_at: None,
         device: None,
-        method: schemas::record::RecordingMethod::Derived,
+        method: RecordingMethod::Derived,
         marker: None,
     };
     let body = Body::Quantity(Quantity { value });
@@ -344,7 +346,7 @@ fn tombstone(data_type: DataType, id: &str) -> Record {
         record: id.into(),
         modified_at: None,
         device: None,
-        method: schemas::record::RecordingMethod::Unknown,
+        method: RecordingMethod::Unknown,
         marker: None,
     };
     Record {

@@ -8,10 +8,9 @@ use super::{
 use chrono::{Days, NaiveDateTime};
 use schemas::{
     data_type::DataType,
-    record::Span,
     record::{
         Body, Nutrition, Origin, Policy, Quantity, Record, RecordState, RecordingMethod, Sleep,
-        SleepStage,
+        SleepStage, Span,
     },
     time::Instant,
     workout::{Lap, Workout},
@@ -86,8 +85,8 @@ pub(super) fn map(feed: &Feed, point: &Value, clock: &WallClock) -> Result<Optio
         },
         // A nap is Google's own finding, which a writer cannot set: in what we wrote it is not news.
         Where::Sleep => sleep(&parse(value)?, &time, marker.is_some(), &mut extra, &mut repairs)?,
-        Where::Exercise => exercise(parse(value)?, &time, &mut extra)?,
-        Where::Nutrition => nutrition(parse(value)?),
+        Where::Exercise => exercise(parse(value)?, &time, &mut extra, &mut repairs)?,
+        Where::Nutrition => nutrition(parse(value)?, &mut repairs),
     };
     let record = id.map_or_else(|| derived_id(feed, value, &time, &source), str::to_owned);
     let device = Some(source.device.display_name).filter(|it| !it.is_empty());
@@ -319,45 +318,71 @@ fn sleep_stage(text: &str) -> SleepStage {
     }
 }
 
-fn exercise(it: wire::Exercise, time: &Span, extra: &mut Extra) -> Result<Body, Fault> {
+fn exercise(
+    it: wire::Exercise,
+    time: &Span,
+    extra: &mut Extra,
+    repairs: &mut Vec<Fault>,
+) -> Result<Body, Fault> {
     if time.end == time.start {
         return Err(BACKWARDS);
     }
     extra.modified_at = instant(it.update_time.as_deref());
     let (sport, sport_detail) = names::sport_of_google(&it.exercise_type);
-    let metrics = it.metrics_summary;
-    let laps = it.split_summaries.iter().filter_map(|split| lap(split, time)).collect();
+    let laps = it.split_summaries.iter().filter_map(|split| lap(split, time, repairs)).collect();
+    let metrics = &it.metrics_summary;
     Ok(Body::Workout(Box::new(Workout {
         sport,
         sport_detail,
         title: it.display_name.filter(|it| !it.is_empty()),
         notes: it.notes.filter(|it| !it.is_empty()),
-        moving_ms: it.active_duration.map(|it| it.0),
-        distance_m: metrics.distance_millimeters.map(|it| it.0 / 1000.0),
-        energy_kcal: metrics.calories_kcal.map(|it| it.0),
-        ascent_m: metrics.elevation_gain_millimeters.map(|it| it.0 / 1000.0),
-        heart_rate_mean: metrics.average_heart_rate_beats_per_minute.map(|it| it.0),
+        moving_ms: it.active_duration.map(|it| it.0).filter(|it| *it >= 0),
+        distance_m: figure(DataType::Distance, metrics.distance_millimeters, 1000.0, repairs),
+        energy_kcal: figure(DataType::TotalEnergy, metrics.calories_kcal, 1.0, repairs),
+        // Nobody climbs further than they go.
+        ascent_m: figure(DataType::Distance, metrics.elevation_gain_millimeters, 1000.0, repairs),
+        heart_rate_mean: heart_rate(metrics, repairs),
         cadence_mean: metrics.mobility_metrics.avg_cadence_steps_per_minute.map(|it| it.0),
-        steps: metrics.steps.map(Number::whole),
+        steps: figure(DataType::Steps, metrics.steps, 1.0, repairs).map(|it| Number(it).whole()),
         laps,
         ..Workout::default()
     })))
 }
 
-fn lap(split: &wire::Split, time: &Span) -> Option<Lap> {
+/// A figure of a summary in our unit; without it the rest of the summary is still good.
+fn figure(
+    data_type: DataType,
+    value: Option<Number>,
+    per: f64,
+    repairs: &mut Vec<Fault>,
+) -> Option<f64> {
+    let checked = checked(data_type, value?.0 / per);
+    checked.map_err(|fault| repairs.push(fault)).ok()
+}
+
+fn heart_rate(metrics: &wire::Metrics, repairs: &mut Vec<Fault>) -> Option<f64> {
+    figure(DataType::HeartRate, metrics.average_heart_rate_beats_per_minute, 1.0, repairs)
+}
+
+fn lap(split: &wire::Split, time: &Span, repairs: &mut Vec<Fault>) -> Option<Lap> {
     let (start, end) = (Instant::parse(&split.start_time)?, Instant::parse(&split.end_time)?);
-    let is_inside = time.start <= start && start < end && end <= time.end;
-    is_inside.then(|| Lap {
+    if !(time.start <= start && start < end && end <= time.end) {
+        repairs
+            .push(fault("malformed", "a lap lies outside of its exercise; the lap was left out"));
+        return None;
+    }
+    let metrics = &split.metrics_summary;
+    Some(Lap {
         offset_ms: start.0 - time.start.0,
         elapsed_ms: end.0 - start.0,
-        distance_m: split.metrics_summary.distance_millimeters.map(|it| it.0 / 1000.0),
-        energy_kcal: split.metrics_summary.calories_kcal.map(|it| it.0),
-        heart_rate_mean: split.metrics_summary.average_heart_rate_beats_per_minute.map(|it| it.0),
+        distance_m: figure(DataType::Distance, metrics.distance_millimeters, 1000.0, repairs),
+        energy_kcal: figure(DataType::TotalEnergy, metrics.calories_kcal, 1.0, repairs),
+        heart_rate_mean: heart_rate(metrics, repairs),
         heart_rate_max: None,
     })
 }
 
-fn nutrition(it: wire::Nutrition) -> Body {
+fn nutrition(it: wire::Nutrition, repairs: &mut Vec<Fault>) -> Body {
     let totals = [("fat", it.total_fat.grams), ("carbohydrate", it.total_carbohydrate.grams)];
     let totals = totals.into_iter().filter_map(|(name, grams)| Some((name.to_owned(), grams?.0)));
     let named = it
@@ -370,7 +395,7 @@ fn nutrition(it: wire::Nutrition) -> Body {
             .meal_type
             .filter(|it| !it.is_empty() && !it.ends_with("UNSPECIFIED"))
             .map(|it| it.to_lowercase()),
-        energy_kcal: it.energy.kcal.map(|it| it.0),
+        energy_kcal: figure(DataType::TotalEnergy, it.energy.kcal, 1.0, repairs),
         nutrients_g: totals.chain(named).collect(),
     })
 }

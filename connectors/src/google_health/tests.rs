@@ -4,5 +4,6 @@ mod golden;
 mod mutated;
 mod read;
 mod setup;
+mod simulated;
 mod webhook;
 mod write;

@@ -19,8 +19,7 @@ use schemas::{
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::Sha256;
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// The name in Google's discovery document, and the one that clients have met.
 const SIGNATURE_HEADERS: [&str; 2] = ["x-healthapi-signature", "google-health-api-signature"];
@@ -36,6 +35,9 @@ pub(super) fn verify(
     secrets: &WebhookSecrets,
     request: &WebhookRequest<'_>,
 ) -> Result<WebhookAnswer, VerifyError> {
+    if request.method != "POST" {
+        return Err(refused("google sends notifications by POST only"));
+    }
     let is_authorized = is_authorized(secrets, request);
     let body: Value =
         serde_json::from_slice(request.body).map_err(|_| refused("the notification is no JSON"))?;

@@ -96,6 +96,7 @@ pub fn demo_points(seed: u64) -> Vec<(String, Vec<Value>)> {
 pub fn demo_points_until(seed: u64, last: NaiveDate) -> Vec<(String, Vec<Value>)> {
     let mut all: Vec<(String, Vec<Value>)> =
         LISTS.iter().map(|(data_type, lists)| ((*data_type).to_owned(), fixtures(lists))).collect();
+    all.push(("total-calories".into(), Vec::new()));
     let mut dice = Dice(seed);
     let mut grams = dice.roll(55_000, 95_000);
     for back in (0..N_DAYS).rev() {
@@ -110,6 +111,7 @@ pub fn demo_points_until(seed: u64, last: NaiveDate) -> Vec<(String, Vec<Value>)
         for (data_type, points) in &mut all {
             match data_type.as_str() {
                 "weight" => points.push(weight(&day, midnight, grams)),
+                "total-calories" => points.push(energy(midnight, dice.roll(1_700, 3_100))),
                 "sleep" => points.push(sleep(&day, midnight, &mut dice)),
                 "steps" => points.extend(
                     (7..22)
@@ -171,6 +173,11 @@ fn steps(start: i64, count: i64) -> Value {
         "dataSource": band("PASSIVELY_MEASURED"),
         "steps": {"interval": interval(start, start + 60 * MINUTE_MS), "count": count.to_string()},
     })
+}
+
+fn energy(midnight: i64, kcal: i64) -> Value {
+    let value = json!({"interval": interval(midnight, midnight + 1_440 * MINUTE_MS), "kcal": kcal});
+    json!({"dataSource": band("DERIVED"), "totalCalories": value})
 }
 
 fn sleep(day: &str, midnight: i64, dice: &mut Dice) -> Value {

@@ -312,3 +312,13 @@ fn what_is_no_page_is_an_error_and_not_an_empty_one() {
         assert!(GoogleHealth::default().normalize(&page).is_err(), "{body}");
     }
 }
+
+#[test]
+fn a_figure_that_cannot_be_is_left_out_of_a_run_and_the_run_is_kept() {
+    let body = BERLIN.exercise.replace("7425100.0", "74251000000.0").replace("\"149\"", "\"1490\"");
+    let normal = normal(Some(DataType::Workout), &body);
+    let Body::Workout(run) = &normal.records[0].body else { panic!("no workout") };
+    assert_eq!((run.distance_m, run.heart_rate_mean, run.energy_kcal), (None, None, Some(505.0)));
+    let codes: Vec<&str> = normal.issues.iter().map(|it| it.code).collect();
+    assert_eq!(codes, ["out_of_range", "out_of_range"]);
+}

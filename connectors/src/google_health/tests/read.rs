@@ -1,6 +1,6 @@
 //! Access and reading, over real HTTP.
 
-use super::setup::{Bench, USER, at, demo, empty, window};
+use super::setup::{Bench, Case, USER, at, demo, empty, window};
 use crate::simulator::{Fault, FaultKind};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use engine::provider::{Authorize, DataProvider, Grant, ProviderError, What};
@@ -110,7 +110,7 @@ async fn an_error_is_named_by_what_happens_next() {
     let not_linked = include_str!("../fixtures/recorded/error_account_not_linked.json");
     let no_scope = include_str!("../fixtures/recorded/error_access_token_scope_insufficient.json");
     let html = "<html>Sorry…</html>";
-    let cases: [(FaultKind, fn(&ProviderError) -> bool); 12] = [
+    let cases: [Case; 12] = [
         (answer(429, exhausted), |it| matches!(it, ProviderError::Throttled { until: Some(_) })),
         (answer(401, unauthenticated), |it| *it == ProviderError::TokenExpired),
         (answer(400, not_linked), |it| matches!(it, ProviderError::Forbidden { .. })),

@@ -2,7 +2,7 @@
 
 use crate::{
     google_health::{GoogleHealth, simulator::Simulator},
-    simulator::{Kit, Running},
+    simulator::{FaultKind, Kit, Running},
 };
 use engine::{
     provider::{DataProvider, FetchRequest, Normal, Page, ProviderError, RawPage, Tokens, What},
@@ -14,6 +14,9 @@ use schemas::{
     time::{Instant, Interval},
 };
 use std::{sync::Arc, time::Duration};
+
+/// A fault, and the error that it must be read as.
+pub(super) type Case = (FaultKind, fn(&ProviderError) -> bool);
 
 pub(super) const USER: &str = "115500000000000000001";
 

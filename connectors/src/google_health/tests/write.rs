@@ -1,6 +1,6 @@
 //! Writing, over real HTTP: one record there, whatever is lost on the way.
 
-use super::setup::{Bench, USER, at, empty, window};
+use super::setup::{Bench, Case, USER, at, empty, window};
 use crate::simulator::{Fault, FaultKind};
 use engine::provider::{
     Action, DataProvider, Delivery, ProviderError, Receipt, What, WriteOperation,
@@ -239,7 +239,7 @@ async fn a_write_is_unknown_only_when_it_may_have_been_done() {
     let weight = quantity(DataType::Weight, 75.1);
     let answer =
         |status, body: &str| FaultKind::Answer { status, headers: Vec::new(), body: body.into() };
-    let cases: [(FaultKind, fn(&ProviderError) -> bool); 9] = [
+    let cases: [Case; 9] = [
         (answer(429, "{}"), |it| matches!(it, ProviderError::Throttled { .. })),
         (answer(400, r#"{"error":{"status":"INVALID_ARGUMENT"}}"#), |it| {
             *it == ProviderError::Refused { reason: "status 400 INVALID_ARGUMENT".into() }
