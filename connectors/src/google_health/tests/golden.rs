@@ -322,3 +322,19 @@ fn a_figure_that_cannot_be_is_left_out_of_a_run_and_the_run_is_kept() {
     let codes: Vec<&str> = normal.issues.iter().map(|it| it.code).collect();
     assert_eq!(codes, ["out_of_range", "out_of_range"]);
 }
+
+#[test]
+fn of_two_samples_at_one_moment_the_first_is_taken() {
+    let sample = |rate: u8| {
+        serde_json::json!({"heartRate": {"beatsPerMinute": rate.to_string(), "sampleTime": {
+            "physicalTime": "2026-05-03T06:00:01Z", "utcOffset": "0s"}}})
+    };
+    let body = serde_json::json!({"dataPoints": [sample(60), sample(90)]}).to_string();
+    let normal = normal(Some(DataType::HeartRate), &body);
+    let Body::Series(series) = &normal.records[0].body else { panic!("no series") };
+    assert_eq!(
+        (series.offsets_ms.as_slice(), series.values.as_slice()),
+        (&[1_000][..], &[60.0][..])
+    );
+    assert_eq!(normal.issues.iter().map(|it| it.code).collect::<Vec<_>>(), ["duplicate"]);
+}

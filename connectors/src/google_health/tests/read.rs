@@ -315,3 +315,23 @@ async fn a_record_asked_for_by_name_that_is_gone_comes_back_as_a_tombstone() {
     let (records, n_pages) = bench.all(DataType::Weight, many).await.unwrap();
     assert_eq!((records.len(), n_pages), (45, 3));
 }
+
+#[tokio::test]
+async fn without_the_scope_of_the_settings_days_are_read_and_laid_on_utc() {
+    let mut bench = demo().await;
+    bench.simulator.set_clock(USER, "Europe/Berlin", 7_200);
+    let what = What::Window(window("2026-05-02T12:00:00Z", "2026-05-03T12:00:00Z"));
+    let (local, _) = bench.all(DataType::RestingHeartRate, what.clone()).await.unwrap();
+    let scope =
+        "https://www.googleapis.com/auth/googlehealth.health_metrics_and_measurements.readonly";
+    bench.session.access_token = Some(bench.simulator.grant(USER, scope).access);
+    let page = bench.page(DataType::RestingHeartRate, what, None).await.unwrap();
+    let normal = bench.normal(DataType::RestingHeartRate, &page);
+    assert_eq!(normal.issues.iter().map(|it| it.code).collect::<Vec<_>>(), ["no_time_zone"]);
+    assert_eq!(normal.records[0].time.start, at("2026-05-03T00:00:00Z"));
+    assert_eq!(local[0].time.start, at("2026-05-03T00:00:00+02:00"));
+    assert_eq!(
+        (&local[0].origin, &local[0].body),
+        (&normal.records[0].origin, &normal.records[0].body)
+    );
+}

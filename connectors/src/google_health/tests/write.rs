@@ -295,6 +295,16 @@ async fn a_night_is_found_by_when_it_was_though_google_lists_it_by_its_end() {
     assert!(listed.0.is_empty());
 }
 
+#[tokio::test]
+async fn that_google_takes_our_short_sleep_for_a_nap_is_no_edit_of_the_person() {
+    let bench = empty().await;
+    let mut short = sleep();
+    short.body = Body::Sleep(Sleep::default());
+    bench.create(&short).await.unwrap();
+    assert_eq!(bench.simulator.points(USER, "sleep")[0]["sleep"]["metadata"]["nap"], true);
+    bench.holds(&short).await;
+}
+
 #[test]
 fn what_google_cannot_hold_is_refused_with_what_would_work() {
     let provider = crate::google_health::GoogleHealth::default();
