@@ -1,6 +1,7 @@
 //! One folder a provider: verbs, profile, wire types, mapper, simulator. [`catalog`] lists them, a line each.
 
 pub mod formats;
+pub mod google_health;
 pub mod simulator;
 pub mod strava;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 /// Every provider of this build.
 #[must_use]
 pub fn catalog() -> Catalog {
-    let providers: [Arc<dyn DataProvider>; 1] = [Arc::new(strava::Strava::default())];
+    let providers: [Arc<dyn DataProvider>; 2] =
+        [Arc::new(google_health::GoogleHealth::default()), Arc::new(strava::Strava::default())];
     Catalog::new(providers)
 }

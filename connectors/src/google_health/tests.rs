@@ -1,0 +1,9 @@
+//! What the connector keeps, against recordings and against the simulator over real HTTP.
+
+mod golden;
+mod mutated;
+mod read;
+mod setup;
+mod simulated;
+mod webhook;
+mod write;
