@@ -10,7 +10,11 @@ use crate::{
     session::{Client, Session, Unlimited},
 };
 use rand::Rng;
-use schemas::{event::Lane, id::{ConnectionId, Subject}, time::Instant};
+use schemas::{
+    event::Lane,
+    id::{ConnectionId, Subject},
+    time::Instant,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -108,7 +112,11 @@ impl Accounts {
     ///
     /// # Errors
     /// The outer one when one of our own servers is out of reach.
-    pub async fn read<C: Call>(&self, caller: Caller<'_>, call: &C) -> Result<Result<C::Output, ProviderError>, Unreachable> {
+    pub async fn read<C: Call>(
+        &self,
+        caller: Caller<'_>,
+        call: &C,
+    ) -> Result<Result<C::Output, ProviderError>, Unreachable> {
         for _ in 1..READ_TRIES {
             match self.call(caller, call).await? {
                 Err(ProviderError::Unavailable { .. }) => {
@@ -125,7 +133,11 @@ impl Accounts {
     ///
     /// # Errors
     /// The outer one when one of our own servers is out of reach.
-    pub async fn call<C: Call>(&self, caller: Caller<'_>, call: &C) -> Result<Result<C::Output, ProviderError>, Unreachable> {
+    pub async fn call<C: Call>(
+        &self,
+        caller: Caller<'_>,
+        call: &C,
+    ) -> Result<Result<C::Output, ProviderError>, Unreachable> {
         let mut refused = None;
         for _ in 0..2 {
             let (provider, session, version) = match self.open(caller, refused).await? {
@@ -141,7 +153,11 @@ impl Accounts {
         self.noted(caller, Err(ProviderError::AccessRevoked)).await
     }
 
-    async fn noted<T>(&self, caller: Caller<'_>, answer: Result<T, ProviderError>) -> Result<Result<T, ProviderError>, Unreachable> {
+    async fn noted<T>(
+        &self,
+        caller: Caller<'_>,
+        answer: Result<T, ProviderError>,
+    ) -> Result<Result<T, ProviderError>, Unreachable> {
         if matches!(answer, Err(ProviderError::AccessRevoked)) {
             self.people.set_state(caller.subject, caller.connection.id, ConnectionState::NeedsReauth).await?;
         }
@@ -149,7 +165,11 @@ impl Accounts {
     }
 
     /// A session of a connection; `refused` is the version of a token that the provider did not accept.
-    async fn open(&self, caller: Caller<'_>, refused: Option<i64>) -> Result<Result<(Arc<dyn DataProvider>, Session, i64), ProviderError>, Unreachable> {
+    async fn open(
+        &self,
+        caller: Caller<'_>,
+        refused: Option<i64>,
+    ) -> Result<Result<(Arc<dyn DataProvider>, Session, i64), ProviderError>, Unreachable> {
         let connection = caller.connection;
         let (provider, mut session) = match self.anonymous(&connection.provider) {
             Ok(opened) => opened,
@@ -175,7 +195,13 @@ impl Accounts {
 
     /// The token that stands, refreshed if it must be. One process refreshes at a time; the new pair is stored
     /// before it is used.
-    async fn token(&self, caller: Caller<'_>, provider: &dyn DataProvider, session: &Session, refused: Option<i64>) -> Result<Result<(i64, Tokens), ProviderError>, Unreachable> {
+    async fn token(
+        &self,
+        caller: Caller<'_>,
+        provider: &dyn DataProvider,
+        session: &Session,
+        refused: Option<i64>,
+    ) -> Result<Result<(i64, Tokens), ProviderError>, Unreachable> {
         let (subject, id) = (caller.subject, caller.connection.id);
         let give_up = self.clock.now().plus(REFRESH_LEASE + Duration::from_secs(10));
         loop {
@@ -206,7 +232,15 @@ impl Accounts {
         }
     }
 
-    async fn refresh(&self, subject: &Subject, id: ConnectionId, version: i64, provider: &dyn DataProvider, session: &Session, tokens: &Tokens) -> Result<Result<(), ProviderError>, Unreachable> {
+    async fn refresh(
+        &self,
+        subject: &Subject,
+        id: ConnectionId,
+        version: i64,
+        provider: &dyn DataProvider,
+        session: &Session,
+        tokens: &Tokens,
+    ) -> Result<Result<(), ProviderError>, Unreachable> {
         let answer = provider.refresh(session, tokens).await;
         match answer {
             Ok(new) => {
@@ -216,14 +250,24 @@ impl Accounts {
             }
             Err(ProviderError::AccessRevoked | ProviderError::TokenExpired) => {
                 let stands = self.people.vault.get_tokens(subject, id).await?;
-                if stands.is_some_and(|it| it.0 != version) { Ok(Ok(())) } else { Ok(Err(ProviderError::AccessRevoked)) }
+                if stands.is_some_and(|it| it.0 != version) {
+                    Ok(Ok(()))
+                } else {
+                    Ok(Err(ProviderError::AccessRevoked))
+                }
             }
             Err(ProviderError::Unknown { what }) => Ok(Err(ProviderError::Unavailable { what })),
             Err(err) => Ok(Err(err)),
         }
     }
 
-    async fn lease(&self, subject: &Subject, id: ConnectionId, of_version: i64, now: Instant) -> Result<bool, Unreachable> {
+    async fn lease(
+        &self,
+        subject: &Subject,
+        id: ConnectionId,
+        of_version: i64,
+        now: Instant,
+    ) -> Result<bool, Unreachable> {
         let found = self.people.get::<Lease>(subject, "refresh_lease", &id.to_string()).await?;
         let (version, held) = found.map_or((0, None), |it| (it.0, Some(it.1)));
         if held.is_some_and(|it| it.until > now && it.of_version == of_version) {

@@ -65,11 +65,7 @@ pub trait Bus: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When the bus cannot be reached.
-    async fn subscribe(
-        &self,
-        group: &str,
-        topics: &[TopicName],
-    ) -> Result<Box<dyn Subscription>, Unreachable>;
+    async fn subscribe(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Subscription>, Unreachable>;
 }
 
 /// A member of a group. Dropping it leaves the group; what it did not commit is delivered again.
@@ -80,11 +76,7 @@ pub trait Subscription: fmt::Debug + Send {
     ///
     /// # Errors
     /// When the bus cannot be reached.
-    async fn next(
-        &mut self,
-        count_max: usize,
-        bytes_max: usize,
-    ) -> Result<Vec<Delivery>, Unreachable>;
+    async fn next(&mut self, count_max: usize, bytes_max: usize) -> Result<Vec<Delivery>, Unreachable>;
 
     /// Says how far the group has come.
     ///

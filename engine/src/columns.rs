@@ -4,13 +4,27 @@ use crate::{bus::Unreachable, contents::Contents, item::ItemRow, vault::Sealed};
 use bytes::Bytes;
 use schemas::id::{ItemId, Subject};
 
+/// A sealed value as one column: the key's version, then nonce and ciphertext.
+pub(crate) fn pack(sealed: &Sealed) -> Bytes {
+    let mut column = Vec::with_capacity(4 + sealed.bytes.len());
+    column.extend_from_slice(&sealed.key_version.to_be_bytes());
+    column.extend_from_slice(&sealed.bytes);
+    column.into()
+}
+
+/// The reverse of [`pack`]; `None` for a column that is cut off.
+pub(crate) fn unpack(column: &[u8]) -> Option<Sealed> {
+    let (key_version, bytes) = column.split_first_chunk()?;
+    Some(Sealed { key_version: i32::from_be_bytes(*key_version), bytes: bytes.to_vec() })
+}
+
 impl Contents {
     /// Seals a column of the row `id`.
     ///
     /// # Errors
     /// When the vault cannot be reached.
     pub async fn seal_row(&self, subject: &Subject, id: &str, content: &[u8]) -> Result<Bytes, Unreachable> {
-        Ok(self.vault.seal(subject, id.as_bytes(), content).await?.to_bytes())
+        self.vault.seal(subject, id.as_bytes(), content).await.map(|it| pack(&it))
     }
 
     /// Opens a column of the row `id`; `None` if it is empty or its key is gone.
@@ -21,15 +35,20 @@ impl Contents {
         if sealed.is_empty() {
             return Ok(None);
         }
-        let sealed = Sealed::from_bytes(sealed).ok_or_else(|| Unreachable(format!("a column of row {id} is cut off")))?;
-        self.vault.open(subject, sealed.key_version, id.as_bytes(), &sealed.bytes).await
+        let sealed = unpack(sealed).ok_or_else(|| Unreachable(format!("a column of row {id} is cut off")))?;
+        self.vault.unseal(subject, sealed.key_version, id.as_bytes(), &sealed.bytes).await
     }
 
     /// Seals the id that an item has at its destination.
     ///
     /// # Errors
     /// When the vault cannot be reached.
-    pub async fn seal_external(&self, subject: &Subject, item: ItemId, external_id: &str) -> Result<Bytes, Unreachable> {
+    pub async fn seal_external(
+        &self,
+        subject: &Subject,
+        item: ItemId,
+        external_id: &str,
+    ) -> Result<Bytes, Unreachable> {
         self.seal_row(subject, &format!("{item}/external"), external_id.as_bytes()).await
     }
 

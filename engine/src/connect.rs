@@ -56,12 +56,26 @@ impl Connect {
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
         let (found, session) = self.accounts.anonymous(provider).map_err(|err| Refusal::NotFound(err.to_string()))?;
         if session.client.id.is_empty() {
-            return Err(Refusal::Impossible(format!("no client is configured for {provider}; set providers.{provider}.client_id and client_secret")));
+            return Err(Refusal::Impossible(format!(
+                "no client is configured for {provider}; set providers.{provider}.client_id and client_secret"
+            )));
         }
-        let endpoint = self.accounts.endpoints.get(provider).ok_or_else(|| Refusal::NotFound(format!("{provider} is not configured")))?;
-        let request = Authorize { auth_url: &endpoint.auth_url, client_id: &session.client.id, redirect, state: &state, challenge: &challenge };
+        let endpoint = self
+            .accounts
+            .endpoints
+            .get(provider)
+            .ok_or_else(|| Refusal::NotFound(format!("{provider} is not configured")))?;
+        let request = Authorize {
+            auth_url: &endpoint.auth_url,
+            client_id: &session.client.id,
+            redirect,
+            state: &state,
+            challenge: &challenge,
+        };
         let Some(url) = found.authorize_url(&request) else {
-            return Err(Refusal::Impossible(format!("{provider} needs no grant; connect a folder or import a file instead")));
+            return Err(Refusal::Impossible(format!(
+                "{provider} needs no grant; connect a folder or import a file instead"
+            )));
         };
         let grant = PendingGrant {
             subject: subject.clone(),
@@ -78,16 +92,27 @@ impl Connect {
     ///
     /// # Errors
     /// When the state is not one that was given out, was used before or has ended; when the provider refuses.
-    pub async fn callback(&self, provider: &str, state: &str, code: &str, scope: Option<&str>) -> Result<(Subject, Connection), Refusal> {
+    pub async fn callback(
+        &self,
+        provider: &str,
+        state: &str,
+        code: &str,
+        scope: Option<&str>,
+    ) -> Result<(Subject, Connection), Refusal> {
         let grant = self.accounts.people.take_grant(state).await?;
         let Some(grant) = grant.filter(|it| it.provider == provider) else {
-            return Err(Refusal::NotFound("this grant is not known, was used before or has ended; connect again".into()));
+            return Err(Refusal::NotFound(
+                "this grant is not known, was used before or has ended; connect again".into(),
+            ));
         };
         let (found, session) = self.accounts.anonymous(provider).map_err(|err| Refusal::NotFound(err.to_string()))?;
-        let mut granted = found.exchange(&session, code, &grant.verifier, &grant.redirect).await.map_err(|err| match err {
-            ProviderError::Unavailable { .. } | ProviderError::Unknown { .. } | ProviderError::Throttled { .. } => Refusal::Busy(err.to_string()),
-            err => Refusal::Impossible(format!("{provider} did not grant access: {err}; connect again")),
-        })?;
+        let mut granted =
+            found.exchange(&session, code, &grant.verifier, &grant.redirect).await.map_err(|err| match err {
+                ProviderError::Unavailable { .. } | ProviderError::Unknown { .. } | ProviderError::Throttled { .. } => {
+                    Refusal::Busy(err.to_string())
+                }
+                err => Refusal::Impossible(format!("{provider} did not grant access: {err}; connect again")),
+            })?;
         if granted.tokens.scope.is_empty() {
             // Some services say what was really granted in the callback alone.
             granted.tokens.scope = scope.unwrap_or_default().into();
@@ -117,7 +142,13 @@ impl Connect {
     ///
     /// # Errors
     /// When the store cannot be reached.
-    pub async fn place(&self, subject: &Subject, provider: &str, account: &str, base_url: Option<String>) -> Result<Connection, Refusal> {
+    pub async fn place(
+        &self,
+        subject: &Subject,
+        provider: &str,
+        account: &str,
+        base_url: Option<String>,
+    ) -> Result<Connection, Refusal> {
         let id = ConnectionId::derived(subject, provider, account);
         let connection = Connection {
             id,
@@ -211,12 +242,17 @@ impl Connect {
     ///
     /// # Errors
     /// `Ok(Err(text))` when it is not believed; [`Refusal`] when it could not be taken.
-    pub async fn notified(&self, provider: &str, request: &WebhookRequest<'_>) -> Result<Result<WebhookAnswer, String>, Refusal> {
+    pub async fn notified(
+        &self,
+        provider: &str,
+        request: &WebhookRequest<'_>,
+    ) -> Result<Result<WebhookAnswer, String>, Refusal> {
         let unknown = || Refusal::NotFound(format!("no provider is called {provider}"));
         let found = self.accounts.catalog.get(provider).ok_or_else(unknown)?;
         let endpoint = self.accounts.endpoints.get(provider).ok_or_else(unknown)?;
         let now = self.accounts.clock.now();
-        let secrets = WebhookSecrets { now, client_secret: endpoint.client.secret.clone(), ..endpoint.webhooks.clone() };
+        let secrets =
+            WebhookSecrets { now, client_secret: endpoint.client.secret.clone(), ..endpoint.webhooks.clone() };
         let answer = match found.verify(&secrets, request) {
             Ok(answer) => answer,
             Err(err) => {
@@ -227,7 +263,8 @@ impl Connect {
         for notification in &answer.notifications {
             let people = self.accounts.people.connected_to(provider, &notification.account).await?;
             let class = if people.is_empty() { "unknown" } else { "taken" };
-            metrics::counter!("syncwell_notifications_total", "provider" => found.profile().id, "class" => class).increment(1);
+            metrics::counter!("syncwell_notifications_total", "provider" => found.profile().id, "class" => class)
+                .increment(1);
             for (subject, connection) in people {
                 self.take(&subject, connection, &notification.change).await?;
             }

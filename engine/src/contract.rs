@@ -26,13 +26,7 @@ struct Names {
 impl Names {
     /// `run` tells this run from earlier ones against the same server.
     fn new(run: &str, check: &str) -> Self {
-        Self {
-            space: Uuid::new_v5(
-                &Uuid::new_v5(&Uuid::NAMESPACE_OID, run.as_bytes()),
-                check.as_bytes(),
-            ),
-            next: 0,
-        }
+        Self { space: Uuid::new_v5(&Uuid::new_v5(&Uuid::NAMESPACE_OID, run.as_bytes()), check.as_bytes()), next: 0 }
     }
 
     fn id(&mut self) -> Uuid {

@@ -3,7 +3,7 @@
 use crate::{bus::Unreachable, contents::Contents, item::ItemRow, status::Story, store::Store};
 use schemas::{
     data_type::DataType,
-    event::{Account, Action, Candidate, Decisions, FieldChoice, Results, Fate, Reason},
+    event::{Account, Action, Candidate, Decisions, Fate, FieldChoice, Reason, Results},
     id::{ItemId, Subject, SyncId},
     time::Instant,
 };
@@ -69,7 +69,12 @@ pub struct Why {
 ///
 /// # Errors
 /// When the store cannot be reached.
-pub async fn explain(store: &Store, contents: &Contents, subject: &Subject, item: ItemId) -> Result<Vec<Explanation>, Unreachable> {
+pub async fn explain(
+    store: &Store,
+    contents: &Contents,
+    subject: &Subject,
+    item: ItemId,
+) -> Result<Vec<Explanation>, Unreachable> {
     let mut explanations = Vec::new();
     for row in store.items.find(subject, item).await? {
         let decision = match row.planned_by {
@@ -92,14 +97,21 @@ pub async fn explain(store: &Store, contents: &Contents, subject: &Subject, item
     Ok(explanations)
 }
 
-async fn why(store: &Store, contents: &Contents, subject: &Subject, row: &ItemRow, sync: SyncId) -> Result<Option<Why>, Unreachable> {
+async fn why(
+    store: &Store,
+    contents: &Contents,
+    subject: &Subject,
+    row: &ItemRow,
+    sync: SyncId,
+) -> Result<Option<Why>, Unreachable> {
     let events = store.log.events(subject, sync).await?;
     let story = Story::read(&events).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
     let fate = fate(contents, subject, &story, row).await?;
     for resolved in story.resolved() {
         let Some(sealed) = &resolved.body.decisions else { continue };
         let Some(decisions) = contents.open_value::<Decisions>(subject, sealed).await? else { continue };
-        let found = decisions.decisions.into_iter().find(|it| it.item == row.key.item && it.version == row.planned_version);
+        let found =
+            decisions.decisions.into_iter().find(|it| it.item == row.key.item && it.version == row.planned_version);
         let Some(decision) = found else { continue };
         let verb = match decision.action {
             Action::Create => "made",
@@ -110,7 +122,12 @@ async fn why(store: &Store, contents: &Contents, subject: &Subject, row: &ItemRo
         let (from, to) = (&resolved.body.source.provider, &resolved.body.destination.account.provider);
         let sentence = format!(
             "a {} of {from} starting at {} was to be {verb} at {to} by the rule {} (version {}), as version {}; {} other records were considered as the same one",
-            decision.data_type, decision.time.start, decision.rule, decision.rule_version, decision.version, decision.candidates.len(),
+            decision.data_type,
+            decision.time.start,
+            decision.rule,
+            decision.rule_version,
+            decision.version,
+            decision.candidates.len(),
         );
         return Ok(Some(Why {
             sync,
@@ -131,7 +148,12 @@ async fn why(store: &Store, contents: &Contents, subject: &Subject, row: &ItemRo
     Ok(None)
 }
 
-async fn fate(contents: &Contents, subject: &Subject, story: &Story, row: &ItemRow) -> Result<Option<Fate>, Unreachable> {
+async fn fate(
+    contents: &Contents,
+    subject: &Subject,
+    story: &Story,
+    row: &ItemRow,
+) -> Result<Option<Fate>, Unreachable> {
     for outcome in story.outcomes() {
         let Some(sealed) = &outcome.body.results else { continue };
         let Some(results) = contents.open_value::<Results>(subject, sealed).await? else { continue };

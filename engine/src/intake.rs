@@ -13,8 +13,10 @@ use crate::{
 use schemas::{
     codec,
     data_type::DataType,
-    event::{Account, Cover, Deletes, Delivered, Destination, Envelope, Head, Lane, Named, Reading, Requested, Rule, Trigger},
-    id::{ConnectionId, SyncId, Subject},
+    event::{
+        Account, Cover, Deletes, Delivered, Destination, Envelope, Head, Lane, Named, Reading, Requested, Rule, Trigger,
+    },
+    id::{ConnectionId, Subject, SyncId},
     time::{Instant, Interval},
 };
 use sha2::{Digest, Sha256};
@@ -130,7 +132,14 @@ impl Intake {
     ///
     /// # Errors
     /// As [`Intake::submit`].
-    pub async fn deliver(&self, subject: &Subject, key: &str, source: &Connection, destinations: &[Connection], parts: Vec<Part>) -> Result<SyncId, Refusal> {
+    pub async fn deliver(
+        &self,
+        subject: &Subject,
+        key: &str,
+        source: &Connection,
+        destinations: &[Connection],
+        parts: Vec<Part>,
+    ) -> Result<SyncId, Refusal> {
         let sync = SyncId::for_key(subject, "imports", key);
         let head = Head::root(sync, subject.clone(), self.runner.clock.now());
         let mut digest = Sha256::new();
@@ -142,7 +151,11 @@ impl Intake {
         }
         let fingerprint = hex::encode(digest.finalize());
         if let Some(earlier) = self.earlier(subject, sync).await? {
-            return if earlier.body.fingerprint == fingerprint { self.accept(earlier).await } else { Err(Refusal::KeyReused) };
+            return if earlier.body.fingerprint == fingerprint {
+                self.accept(earlier).await
+            } else {
+                Err(Refusal::KeyReused)
+            };
         }
         let destination = |it: &Connection| Destination {
             account: account(it),
@@ -169,10 +182,19 @@ impl Intake {
     ///
     /// # Errors
     /// As [`Intake::submit`].
-    pub async fn notified(&self, subject: &Subject, source: &Connection, data_type: DataType, cover: Noticed, at: Instant) -> Result<Option<SyncId>, Refusal> {
+    pub async fn notified(
+        &self,
+        subject: &Subject,
+        source: &Connection,
+        data_type: DataType,
+        cover: Noticed,
+        at: Instant,
+    ) -> Result<Option<SyncId>, Refusal> {
         let configs = self.people().configs(subject).await?;
         let mut destinations = Vec::new();
-        for config in configs.iter().filter(|it| it.enabled && it.source == source.id && it.data_types.contains(&data_type)) {
+        for config in
+            configs.iter().filter(|it| it.enabled && it.source == source.id && it.data_types.contains(&data_type))
+        {
             if let Some((_, destination)) = self.people().connection(subject, config.destination).await? {
                 let (version, _) = self.people().config(subject, config.id).await?.unwrap_or((0, config.clone()));
                 destinations.push(wanted(config, version, &destination));
@@ -184,7 +206,8 @@ impl Intake {
         // The same notification repeated on a day is the same sync.
         let day = at.utc().format("%Y-%m-%d");
         let versions: Vec<_> = destinations.iter().map(|it| format!("{:?}/{}", it.config, it.config_version)).collect();
-        let key = format!("{}/{data_type}/{}/{day}/{}/{}", source.id, cover.name(), versions.join(","), at.seconds() / 60);
+        let key =
+            format!("{}/{data_type}/{}/{day}/{}/{}", source.id, cover.name(), versions.join(","), at.seconds() / 60);
         let sync = SyncId::for_key(subject, "notifications", &key);
         let head = Head::root(sync, subject.clone(), self.runner.clock.now());
         let fingerprint = hex::encode(Sha256::digest(key.as_bytes()));
@@ -215,7 +238,8 @@ impl Intake {
     /// When the store cannot be reached.
     pub async fn status(&self, subject: &Subject, sync: SyncId) -> Result<Option<Status>, Unreachable> {
         let events = self.runner.store.log.events(subject, sync).await?;
-        let story = Story::read(&events).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
+        let story =
+            Story::read(&events).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
         Ok(story.status())
     }
 
@@ -234,13 +258,30 @@ impl Intake {
         let (from, to) = (profile(source)?, profile(destination)?);
         if from.of(data_type).is_none_or(|it| !it.read) {
             let what = types(from, |it| it.read);
-            return Err(Refusal::Impossible(format!("{data_type} cannot be read from {}; it gives {what}", from.title)));
+            return Err(Refusal::Impossible(format!(
+                "{data_type} cannot be read from {}; it gives {what}",
+                from.title
+            )));
         }
         if to.of(data_type).is_none_or(|it| it.create.is_none()) {
             let what = types(to, |it| it.create.is_some());
-            let others: Vec<_> = self.accounts.catalog.iter().map(|it| it.profile()).filter(|it| it.of(data_type).is_some_and(|it| it.create.is_some())).map(|it| it.title).collect();
-            let instead = if others.is_empty() { "nothing here takes it".into() } else { format!("{data_type} can go to {}", others.join(", ")) };
-            return Err(Refusal::Impossible(format!("{data_type} cannot be written to {}, which takes {what}; {instead}", to.title)));
+            let others: Vec<_> = self
+                .accounts
+                .catalog
+                .iter()
+                .map(|it| it.profile())
+                .filter(|it| it.of(data_type).is_some_and(|it| it.create.is_some()))
+                .map(|it| it.title)
+                .collect();
+            let instead = if others.is_empty() {
+                "nothing here takes it".into()
+            } else {
+                format!("{data_type} can go to {}", others.join(", "))
+            };
+            return Err(Refusal::Impossible(format!(
+                "{data_type} cannot be written to {}, which takes {what}; {instead}",
+                to.title
+            )));
         }
         Ok(())
     }
@@ -250,18 +291,31 @@ impl Intake {
         let Some((_, connection)) = found else { return Err(Refusal::NotFound(format!("no connection {id}"))) };
         match connection.state {
             ConnectionState::Active => Ok(connection),
-            ConnectionState::NeedsReauth => Err(Refusal::NeedsReauth(format!("connection {id} to {} must be connected again", connection.provider))),
+            ConnectionState::NeedsReauth => {
+                Err(Refusal::NeedsReauth(format!("connection {id} to {} must be connected again", connection.provider)))
+            }
             ConnectionState::Disconnected => Err(Refusal::NotFound(format!("connection {id} was disconnected"))),
         }
     }
 
-    async fn configured(&self, subject: &Subject, source: &Connection, destination: &Connection, data_type: DataType) -> Result<Destination, Refusal> {
+    async fn configured(
+        &self,
+        subject: &Subject,
+        source: &Connection,
+        destination: &Connection,
+        data_type: DataType,
+    ) -> Result<Destination, Refusal> {
         let id = schemas::id::ConfigId::derived(subject, source.id, destination.id);
         let Some((version, config)) = self.people().config(subject, id).await? else {
-            return Err(Refusal::NotFound(format!("no sync config from connection {} to {}; make one first", source.id, destination.id)));
+            return Err(Refusal::NotFound(format!(
+                "no sync config from connection {} to {}; make one first",
+                source.id, destination.id
+            )));
         };
         if !config.enabled || !config.data_types.contains(&data_type) {
-            return Err(Refusal::Impossible(format!("the sync config {id} does not carry {data_type}; add it there first")));
+            return Err(Refusal::Impossible(format!(
+                "the sync config {id} does not carry {data_type}; add it there first"
+            )));
         }
         Ok(wanted(&config, version, destination))
     }
@@ -277,7 +331,8 @@ impl Intake {
                 let mut earliest = None;
                 for id in &command.destinations {
                     let (_, checkpoint) = self.people().checkpoint(subject, source.id, *id, command.data_type).await?;
-                    let from = checkpoint.covered_through.map_or_else(|| now.minus(FIRST_RANGE), |it| it.minus(overlap));
+                    let from =
+                        checkpoint.covered_through.map_or_else(|| now.minus(FIRST_RANGE), |it| it.minus(overlap));
                     earliest = Some(earliest.map_or(from, |it: Instant| it.min(from)));
                 }
                 earliest.unwrap_or_else(|| now.minus(FIRST_RANGE))
@@ -292,7 +347,9 @@ impl Intake {
     async fn earlier(&self, subject: &Subject, sync: SyncId) -> Result<Option<Envelope<Requested>>, Unreachable> {
         let id = schemas::id::EventId::root(sync);
         let Some(event) = self.runner.store.log.event(subject, sync, id).await? else { return Ok(None) };
-        codec::decode(&event.bytes).map(Some).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))
+        codec::decode(&event.bytes)
+            .map(Some)
+            .map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))
     }
 
     /// Append, publish, accepted. The append says which of two racing commands stands.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use schemas::{
     data_type::DataType,
-    id::{ConnectionId, EventId, ItemId, SyncId, Subject},
+    id::{ConnectionId, EventId, ItemId, Subject, SyncId},
     record::Span,
     time::Instant,
 };

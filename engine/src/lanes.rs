@@ -47,7 +47,8 @@ impl<K: Clone + Eq + Hash, P: Clone + Eq + Hash, T> Lanes<K, P, T> {
         if self.active.len() >= self.in_all {
             return None;
         }
-        let free = |it: &K| self.people.get(it).is_some_and(|it| self.running.get(it).copied().unwrap_or(0) < self.per_person);
+        let free =
+            |it: &K| self.people.get(it).is_some_and(|it| self.running.get(it).copied().unwrap_or(0) < self.per_person);
         let index = self.ready.iter().position(free)?;
         let lane = self.ready.remove(index)?;
         let input = self.queues.get_mut(&lane)?.pop_front()?;

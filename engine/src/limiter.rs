@@ -42,7 +42,8 @@ impl Bucket {
         let counted = || limits.iter().filter(|it| it.verbs == Verbs::All || verb == Verb::Read);
         for limit in counted() {
             let (window, ends) = window_of(limit, now);
-            let (used, cold) = self.windows.get(limit.name).filter(|it| it.0 == window).map_or((0, 0), |it| (it.1, it.2));
+            let (used, cold) =
+                self.windows.get(limit.name).filter(|it| it.0 == window).map_or((0, 0), |it| (it.1, it.2));
             let cold_max = (limit.calls_max * COLD_PERCENT / 100).max(1);
             if used >= limit.calls_max || (lane == Lane::Cold && cold >= cold_max) {
                 return Err(ends);
@@ -136,7 +137,12 @@ impl Limiter {
 
     /// The permits of one connection in one lane.
     #[must_use]
-    pub fn permits(&self, provider: Arc<dyn DataProvider>, connection: Option<ConnectionId>, lane: Lane) -> Arc<dyn Permits> {
+    pub fn permits(
+        &self,
+        provider: Arc<dyn DataProvider>,
+        connection: Option<ConnectionId>,
+        lane: Lane,
+    ) -> Arc<dyn Permits> {
         Arc::new(OfConnection { limiter: self.clone(), provider, connection, lane })
     }
 
@@ -215,7 +221,9 @@ impl Permits for OfConnection {
         loop {
             match self.reserve(verb).await {
                 Ok(Ok(())) => return Ok(()),
-                Ok(Err(at)) if at.since(self.limiter.clock.now()) <= WAIT_MAX => self.limiter.clock.sleep_until(at).await,
+                Ok(Err(at)) if at.since(self.limiter.clock.now()) <= WAIT_MAX => {
+                    self.limiter.clock.sleep_until(at).await
+                }
                 Ok(Err(at)) => return Err(ProviderError::Throttled { until: Some(at) }),
                 // Nothing was sent; the stage meets the same server again at once and stops there.
                 Err(err) => return Err(ProviderError::Unavailable { what: format!("limits cannot be read: {err}") }),
@@ -236,19 +244,25 @@ impl Permits for OfConnection {
             Err(ProviderError::Unavailable { .. }) => "unavailable",
             Err(_) => "lost",
         };
-        counter!("syncwell_provider_calls_total", "provider" => id, "verb" => verb.name(), "class" => class).increment(1);
+        counter!("syncwell_provider_calls_total", "provider" => id, "verb" => verb.name(), "class" => class)
+            .increment(1);
         let now = self.limiter.clock.now();
         let failed = matches!(class, "failed" | "unavailable" | "lost");
         self.limiter.breaker(id, |it| it.note(failed, now));
         let Ok(reply) = answer else { return };
         let usage = self.provider.usage(&reply.headers);
         for it in &usage {
-            gauge!("syncwell_provider_budget_left", "provider" => id, "limit" => it.name).set(f64::from(it.limit.saturating_sub(it.used)));
+            gauge!("syncwell_provider_budget_left", "provider" => id, "limit" => it.name)
+                .set(f64::from(it.limit.saturating_sub(it.used)));
         }
         let limits = &self.provider.profile().limits;
-        let spent = usage.iter().filter(|it| it.used >= it.limit).filter_map(|it| limits.iter().find(|limit| limit.name == it.name));
+        let spent = usage
+            .iter()
+            .filter(|it| it.used >= it.limit)
+            .filter_map(|it| limits.iter().find(|limit| limit.name == it.name));
         let window_end = spent.map(|limit| window_of(limit, now).1).max();
-        let until = (class == "throttled").then(|| reply.retry_after(now).or(window_end).unwrap_or_else(|| now.plus(BLOCKED_DEFAULT)));
+        let until = (class == "throttled")
+            .then(|| reply.retry_after(now).or(window_end).unwrap_or_else(|| now.plus(BLOCKED_DEFAULT)));
         let blocked = self.limiter.update(id, |it| it.learn(limits, &usage, until, now)).await;
         if let Err(err) = blocked {
             tracing::warn!(provider = id, %err, "a block could not be noted");

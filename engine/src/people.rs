@@ -3,9 +3,10 @@
 use crate::{
     bus::Unreachable,
     clock::Clock,
+    columns::{pack, unpack},
     provider::Access,
     store::{RowKey, Rows},
-    vault::{Sealed, Vault},
+    vault::Vault,
 };
 use schemas::{
     data_type::DataType,
@@ -121,7 +122,11 @@ impl People {
     ///
     /// # Errors
     /// When the store cannot be reached.
-    pub async fn connection(&self, subject: &Subject, id: ConnectionId) -> Result<Option<(i64, Connection)>, Unreachable> {
+    pub async fn connection(
+        &self,
+        subject: &Subject,
+        id: ConnectionId,
+    ) -> Result<Option<(i64, Connection)>, Unreachable> {
         self.get(subject, "connection", &id.to_string()).await
     }
 
@@ -137,7 +142,12 @@ impl People {
     ///
     /// # Errors
     /// When the store cannot be reached.
-    pub async fn put_connection(&self, subject: &Subject, expected: i64, connection: &Connection) -> Result<bool, Unreachable> {
+    pub async fn put_connection(
+        &self,
+        subject: &Subject,
+        expected: i64,
+        connection: &Connection,
+    ) -> Result<bool, Unreachable> {
         let name = self.account_name(&connection.provider, &connection.account);
         self.put(subject, "connection", &connection.id.to_string(), expected, connection, &[name]).await
     }
@@ -146,7 +156,12 @@ impl People {
     ///
     /// # Errors
     /// When the store cannot be reached.
-    pub async fn set_state(&self, subject: &Subject, id: ConnectionId, state: ConnectionState) -> Result<(), Unreachable> {
+    pub async fn set_state(
+        &self,
+        subject: &Subject,
+        id: ConnectionId,
+        state: ConnectionState,
+    ) -> Result<(), Unreachable> {
         while let Some((version, mut connection)) = self.connection(subject, id).await? {
             connection.state = state;
             if self.put_connection(subject, version, &connection).await? {
@@ -160,7 +175,11 @@ impl People {
     ///
     /// # Errors
     /// When the store cannot be reached.
-    pub async fn connected_to(&self, provider: &str, account: &str) -> Result<Vec<(Subject, ConnectionId)>, Unreachable> {
+    pub async fn connected_to(
+        &self,
+        provider: &str,
+        account: &str,
+    ) -> Result<Vec<(Subject, ConnectionId)>, Unreachable> {
         let found = self.rows.find("connection", &self.account_name(provider, account)).await?;
         let parse = |(subject, id): (String, String)| Some((Subject(subject), ConnectionId(id.parse().ok()?)));
         Ok(found.into_iter().filter_map(parse).collect())
@@ -208,7 +227,13 @@ impl People {
     ///
     /// # Errors
     /// When the store cannot be reached.
-    pub async fn checkpoint(&self, subject: &Subject, source: ConnectionId, destination: ConnectionId, data_type: DataType) -> Result<(i64, Checkpoint), Unreachable> {
+    pub async fn checkpoint(
+        &self,
+        subject: &Subject,
+        source: ConnectionId,
+        destination: ConnectionId,
+        data_type: DataType,
+    ) -> Result<(i64, Checkpoint), Unreachable> {
         let id = format!("{source}:{destination}:{data_type}");
         Ok(self.get(subject, "checkpoint", &id).await?.unwrap_or_default())
     }
@@ -217,7 +242,15 @@ impl People {
     ///
     /// # Errors
     /// When the store cannot be reached.
-    pub async fn put_checkpoint(&self, subject: &Subject, source: ConnectionId, destination: ConnectionId, data_type: DataType, expected: i64, checkpoint: &Checkpoint) -> Result<bool, Unreachable> {
+    pub async fn put_checkpoint(
+        &self,
+        subject: &Subject,
+        source: ConnectionId,
+        destination: ConnectionId,
+        data_type: DataType,
+        expected: i64,
+        checkpoint: &Checkpoint,
+    ) -> Result<bool, Unreachable> {
         let id = format!("{source}:{destination}:{data_type}");
         self.put(subject, "checkpoint", &id, expected, checkpoint, &[]).await
     }
@@ -271,7 +304,12 @@ impl People {
     }
 
     /// A row of any kind that the engine keeps of a person.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, subject: &Subject, kind: &'static str, id: &str) -> Result<Option<(i64, T)>, Unreachable> {
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        subject: &Subject,
+        kind: &'static str,
+        id: &str,
+    ) -> Result<Option<(i64, T)>, Unreachable> {
         let Some(row) = self.rows.get(&key(subject, kind, id)).await? else { return Ok(None) };
         Ok(self.read(subject, kind, id, &row.body).await?.map(|it| (row.version, it)))
     }
@@ -285,16 +323,31 @@ impl People {
     }
 
     /// Sets a row of any kind that the engine keeps of a person.
-    pub(crate) async fn put<T: Serialize>(&self, subject: &Subject, kind: &'static str, id: &str, expected: i64, value: &T, index: &[String]) -> Result<bool, Unreachable> {
-        let json = serde_json::to_vec(value).map_err(|err| Unreachable(format!("a {kind} cannot be written: {err}")))?;
+    pub(crate) async fn put<T: Serialize>(
+        &self,
+        subject: &Subject,
+        kind: &'static str,
+        id: &str,
+        expected: i64,
+        value: &T,
+        index: &[String],
+    ) -> Result<bool, Unreachable> {
+        let json =
+            serde_json::to_vec(value).map_err(|err| Unreachable(format!("a {kind} cannot be written: {err}")))?;
         let sealed = self.vault.seal(subject, aad(kind, id).as_bytes(), &json).await?;
-        self.rows.put(&key(subject, kind, id), expected, sealed.to_bytes(), index).await
+        self.rows.put(&key(subject, kind, id), expected, pack(&sealed), index).await
     }
 
-    async fn read<T: DeserializeOwned>(&self, subject: &Subject, kind: &'static str, id: &str, body: &[u8]) -> Result<Option<T>, Unreachable> {
+    async fn read<T: DeserializeOwned>(
+        &self,
+        subject: &Subject,
+        kind: &'static str,
+        id: &str,
+        body: &[u8],
+    ) -> Result<Option<T>, Unreachable> {
         let unreadable = || Unreachable(format!("a {kind} row cannot be read"));
-        let sealed = Sealed::from_bytes(body).ok_or_else(unreadable)?;
-        let opened = self.vault.open(subject, sealed.key_version, aad(kind, id).as_bytes(), &sealed.bytes).await?;
+        let sealed = unpack(body).ok_or_else(unreadable)?;
+        let opened = self.vault.unseal(subject, sealed.key_version, aad(kind, id).as_bytes(), &sealed.bytes).await?;
         opened.map(|json| serde_json::from_slice(&json).map_err(|_| unreadable())).transpose()
     }
 }

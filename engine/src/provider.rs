@@ -27,7 +27,13 @@ pub trait DataProvider: fmt::Debug + Send + Sync {
     }
 
     /// Trades the code of a callback for tokens, and says whose account it is.
-    async fn exchange(&self, _session: &Session, _code: &str, _verifier: &str, _redirect: &str) -> Result<Grant, ProviderError> {
+    async fn exchange(
+        &self,
+        _session: &Session,
+        _code: &str,
+        _verifier: &str,
+        _redirect: &str,
+    ) -> Result<Grant, ProviderError> {
         Err(ProviderError::Unsupported { what: "authorization".into() })
     }
 
@@ -55,14 +61,20 @@ pub trait DataProvider: fmt::Debug + Send + Sync {
     }
 
     /// Everything that the service holds in a window, read completely: for reconciling an unknown write.
-    async fn find(&self, session: &Session, data_type: DataType, window: Interval) -> Result<Vec<Found>, ProviderError> {
+    async fn find(
+        &self,
+        session: &Session,
+        data_type: DataType,
+        window: Interval,
+    ) -> Result<Vec<Found>, ProviderError> {
         let mut found = Vec::new();
         let mut cursor = None;
         for _ in 0..PAGES_MAX {
             let page = self
                 .fetch(session, &FetchRequest { data_type, what: What::Window(window), cursor: cursor.take() })
                 .await?;
-            let raw = RawPage { data_type: Some(data_type), content_type: &page.content_type, body: &page.body, name: "" };
+            let raw =
+                RawPage { data_type: Some(data_type), content_type: &page.content_type, body: &page.body, name: "" };
             let normal = self.normalize(&raw).map_err(|err| ProviderError::Malformed { what: err.to_string() })?;
             found.extend(normal.records.into_iter().map(|record| Found {
                 external_id: record.origin.record.clone(),
@@ -92,7 +104,12 @@ pub trait DataProvider: fmt::Debug + Send + Sync {
     async fn write(&self, session: &Session, operation: &WriteOperation<'_>) -> Result<Receipt, ProviderError>;
 
     /// Asks after an asynchronous write (class B); `handle` is what [`Receipt::Pending`] gave.
-    async fn poll(&self, _session: &Session, _operation: &WriteOperation<'_>, _handle: &str) -> Result<Receipt, ProviderError> {
+    async fn poll(
+        &self,
+        _session: &Session,
+        _operation: &WriteOperation<'_>,
+        _handle: &str,
+    ) -> Result<Receipt, ProviderError> {
         Err(ProviderError::Unsupported { what: "polling".into() })
     }
 
@@ -103,7 +120,11 @@ pub trait DataProvider: fmt::Debug + Send + Sync {
 
     /// Cuts one uploaded file into pages that each stand for themselves (at most [`PAGE_BYTES_MAX`]).
     /// The same file is cut in the same way every time.
-    fn split(&self, _file: Box<dyn ReadSeek>, _name: &str) -> Result<Box<dyn Iterator<Item = Result<Part, SplitError>> + Send>, SplitError> {
+    fn split(
+        &self,
+        _file: Box<dyn ReadSeek>,
+        _name: &str,
+    ) -> Result<Box<dyn Iterator<Item = Result<Part, SplitError>> + Send>, SplitError> {
         Err(SplitError("this provider takes no files".into()))
     }
 

@@ -13,7 +13,7 @@ use crate::{
 };
 use schemas::{
     data_type::DataType,
-    event::{Action, Candidate, Decision, Fate, FieldChoice, Reason, Rule, Deletes},
+    event::{Action, Candidate, Decision, Deletes, Fate, FieldChoice, Reason, Rule},
     id::{EventId, ItemId, OpId, SyncId},
     record::{Body, Record},
     time::Instant,
@@ -226,7 +226,9 @@ impl Case<'_> {
     /// The row was planned with this very content: done, or the same operation again.
     fn same_content(&self, row: &ItemRow, candidates: Vec<Candidate>) -> Decided {
         match row.state {
-            _ if row.version >= row.planned_version => self.skip(Some(row), Fate::Skipped, Reason::Unchanged, candidates),
+            _ if row.version >= row.planned_version => {
+                self.skip(Some(row), Fate::Skipped, Reason::Unchanged, candidates)
+            }
             ItemState::Handed => self.skip(Some(row), Fate::HandedOver, Reason::Unchanged, candidates),
             ItemState::Unknown => self.skip(Some(row), Fate::Unknown, Reason::AnswerLost, candidates),
             ItemState::Refused => self.skip(Some(row), Fate::Refused, reason_of(row), candidates),
@@ -265,8 +267,14 @@ impl Case<'_> {
         let version = row.planned_version + 1;
         let plan = self.plan(version, self.incoming.hash.clone(), false);
         // What is there now is not what will be there: the next look takes a new reading.
-        let forget = Seen { hash: String::new(), at: self.incoming.source_at, modified_at: None, external_id: bytes::Bytes::new() };
-        let mut decided = self.operation(row.key.item, &row.key.partition.month, action, version, Vec::new(), Some(plan));
+        let forget = Seen {
+            hash: String::new(),
+            at: self.incoming.source_at,
+            modified_at: None,
+            external_id: bytes::Bytes::new(),
+        };
+        let mut decided =
+            self.operation(row.key.item, &row.key.partition.month, action, version, Vec::new(), Some(plan));
         decided.seen = Some(forget);
         decided
     }
@@ -341,7 +349,15 @@ impl Case<'_> {
         Decided { decision, plan: None, seen: None, fate: Some(fate), key: self.incoming.key.clone() }
     }
 
-    fn operation(&self, item: ItemId, month: &str, action: Action, version: i64, candidates: Vec<Candidate>, plan: Option<Plan>) -> Decided {
+    fn operation(
+        &self,
+        item: ItemId,
+        month: &str,
+        action: Action,
+        version: i64,
+        candidates: Vec<Candidate>,
+        plan: Option<Plan>,
+    ) -> Decided {
         let mut decision = self.decision(item, month, action, version, candidates);
         decision.op = Some(OpId::derived(self.policy.destination, item, version));
         if action != Action::Delete {
@@ -359,7 +375,14 @@ impl Case<'_> {
             .collect()
     }
 
-    fn decision(&self, item: ItemId, month: &str, action: Action, version: i64, candidates: Vec<Candidate>) -> Decision {
+    fn decision(
+        &self,
+        item: ItemId,
+        month: &str,
+        action: Action,
+        version: i64,
+        candidates: Vec<Candidate>,
+    ) -> Decision {
         let incoming = self.incoming;
         Decision {
             item,

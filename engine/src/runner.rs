@@ -17,7 +17,7 @@ use metrics::{counter, histogram};
 use rand::Rng;
 use schemas::{
     event::{Envelope, Head, Mode, Outcome, Reason, Rejected},
-    id::{EventId, SyncId, Subject},
+    id::{EventId, Subject, SyncId},
     time::Instant,
     topics::{self, TopicName},
 };
@@ -307,7 +307,12 @@ impl Worker {
 
     fn key(&self, work: &dyn Work) -> StepKey {
         let head = work.head();
-        StepKey { subject: head.subject.clone(), sync: head.sync, stage: self.stage().name().into(), cause: work.cause() }
+        StepKey {
+            subject: head.subject.clone(),
+            sync: head.sync,
+            stage: self.stage().name().into(),
+            cause: work.cause(),
+        }
     }
 
     /// One event: recall, process, append, publish.
@@ -372,7 +377,15 @@ impl Worker {
             }
         }
         let at = later.at.unwrap_or_else(|| now.plus(backoff(attempts)));
-        let timer = Timer { stage: name.into(), event: head.id, subject: head.subject.clone(), sync: head.sync, at, attempts, first_at };
+        let timer = Timer {
+            stage: name.into(),
+            event: head.id,
+            subject: head.subject.clone(),
+            sync: head.sync,
+            at,
+            attempts,
+            first_at,
+        };
         timers.schedule(timer).await?;
         failpoint::reached(name, "timer_written");
         Ok(None)

@@ -144,7 +144,11 @@ impl Session {
             let piece = piece.map_err(|_| lost(verb, "the answer was cut off"))?;
             if body.len() + piece.len() > self.body_bytes_max {
                 let what = format!("an answer of more than {} bytes", self.body_bytes_max);
-                return Err(if verb == Verb::Write { ProviderError::Unknown { what } } else { ProviderError::Malformed { what } });
+                return Err(if verb == Verb::Write {
+                    ProviderError::Unknown { what }
+                } else {
+                    ProviderError::Malformed { what }
+                });
             }
             body.extend_from_slice(&piece);
         }

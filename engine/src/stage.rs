@@ -1,9 +1,6 @@
 //! Stages: verbs that make events of one type out of events of another and hold no state.
 
-use crate::{
-    bus::Unreachable,
-    store::Logged,
-};
+use crate::{bus::Unreachable, store::Logged};
 use async_trait::async_trait;
 use schemas::{
     codec::{self, DecodeError},
@@ -41,7 +38,10 @@ pub trait Stage: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// When one of our own servers is out of reach: the input is then neither answered nor acknowledged.
-    fn process(&self, input: &Envelope<Self::In>) -> impl Future<Output = Result<Answer<Self::In, Self::Out>, Unreachable>> + Send;
+    fn process(
+        &self,
+        input: &Envelope<Self::In>,
+    ) -> impl Future<Output = Result<Answer<Self::In, Self::Out>, Unreachable>> + Send;
 }
 
 /// What a stage makes of an input.

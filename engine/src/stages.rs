@@ -18,7 +18,11 @@ use crate::{
     provider::ProviderError,
     stage::{Answer, Later, Made},
 };
-use schemas::{event::{Fate, Count, Reason}, data_type::DataType, time::Instant};
+use schemas::{
+    data_type::DataType,
+    event::{Count, Fate, Reason},
+    time::Instant,
+};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The pause after a provider throttled us without saying when to come back.
@@ -32,8 +36,12 @@ const TRIES: i32 = 12;
 fn after_read_error<I, O>(err: &ProviderError, clock: &Clock) -> Answer<I, O> {
     let later = |at: Option<Instant>, gives_up| Answer::Later(Later { at, gives_up });
     match err {
-        ProviderError::Throttled { until } => later(Some(until.unwrap_or_else(|| clock.now().plus(THROTTLED_PAUSE))), None),
-        ProviderError::Unavailable { .. } | ProviderError::Unknown { .. } | ProviderError::Late => later(None, Some((TRIES, Reason::AttemptsSpent))),
+        ProviderError::Throttled { until } => {
+            later(Some(until.unwrap_or_else(|| clock.now().plus(THROTTLED_PAUSE))), None)
+        }
+        ProviderError::Unavailable { .. } | ProviderError::Unknown { .. } | ProviderError::Late => {
+            later(None, Some((TRIES, Reason::AttemptsSpent)))
+        }
         ProviderError::Malformed { .. } => later(None, Some((MALFORMED_TRIES, Reason::Malformed))),
         ProviderError::TokenExpired | ProviderError::AccessRevoked => Answer::End(Reason::AccessRevoked),
         ProviderError::Forbidden { .. } => Answer::End(Reason::Forbidden),

@@ -70,7 +70,11 @@ impl Standing {
     ///
     /// # Errors
     /// When the store cannot be reached.
-    pub async fn destination(&self, head: &Head, destination: &Destination) -> Result<Result<Connection, Reason>, Unreachable> {
+    pub async fn destination(
+        &self,
+        head: &Head,
+        destination: &Destination,
+    ) -> Result<Result<Connection, Reason>, Unreachable> {
         if let Some(config) = destination.config {
             let stands = self.people.config(&head.subject, config).await?;
             if stands.is_none_or(|(_, it)| !it.enabled) {

@@ -1,16 +1,16 @@
 //! What became of a sync, read from its events: status is never stored.
 
+use crate::store::Logged;
 use bytes::Bytes;
 use schemas::{
     codec::{self, DecodeError},
     data_type::DataType,
     event::{
-        Account, Count, Cover, Destination, DestinationCounts, Envelope, Fate, Fetched, IssueCount, Kind, Normalized, Outcome,
-        Reason, Requested, Resolved, Settled, Side, Stretch, StretchState,
+        Account, Count, Cover, Destination, DestinationCounts, Envelope, Fate, Fetched, IssueCount, Kind, Normalized,
+        Outcome, Reason, Requested, Resolved, Settled, Side, Stretch, StretchState,
     },
     time::Instant,
 };
-use crate::store::Logged;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -163,7 +163,10 @@ impl Story {
         let kept: Vec<_> = self.destinations().map(|it| it.account.connection).collect();
         let of = |destination: &Destination| {
             let connection = destination.account.connection;
-            let outcomes = self.outcomes.iter().filter(|it| it.body.destination.as_ref().is_some_and(|it| it.account.connection == connection));
+            let outcomes = self
+                .outcomes
+                .iter()
+                .filter(|it| it.body.destination.as_ref().is_some_and(|it| it.account.connection == connection));
             DestinationCounts {
                 account: destination.account.clone(),
                 counts: sum(outcomes.flat_map(|it| &it.body.counts)),
@@ -204,7 +207,9 @@ impl Story {
         let state = match (&self.settled, end) {
             (None, _) if self.fetched.is_empty() => State::Queued,
             (None, _) => State::Running,
-            (Some(_), Some(Reason::Cancelled | Reason::Withdrawn | Reason::Disconnected | Reason::Erased)) => State::Cancelled,
+            (Some(_), Some(Reason::Cancelled | Reason::Withdrawn | Reason::Disconnected | Reason::Erased)) => {
+                State::Cancelled
+            }
             (Some(_), Some(Reason::Covered)) => State::Done,
             (Some(_), Some(_)) if self.read_counts().is_empty() => State::Failed,
             (Some(_), Some(_)) => State::Partial,

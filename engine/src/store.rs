@@ -96,36 +96,19 @@ pub trait Log: fmt::Debug + Send + Sync {
 
     /// The events of a sync that wait for their stage: every `Requested`, `Fetched`, `Normalized` and `Resolved` for
     /// which `fetch`, `normalize`, `resolve` or `write` has no step. Ids and topics only, in order of appending.
-    async fn open(
-        &self,
-        subject: &Subject,
-        sync: SyncId,
-    ) -> Result<Vec<(EventId, TopicName)>, Unreachable>;
+    async fn open(&self, subject: &Subject, sync: SyncId) -> Result<Vec<(EventId, TopicName)>, Unreachable>;
 
     /// All events of a sync, in order of appending.
     async fn events(&self, subject: &Subject, sync: SyncId) -> Result<Vec<Logged>, Unreachable>;
 
     /// One event of a sync.
-    async fn event(
-        &self,
-        subject: &Subject,
-        sync: SyncId,
-        id: EventId,
-    ) -> Result<Option<Logged>, Unreachable>;
+    async fn event(&self, subject: &Subject, sync: SyncId, id: EventId) -> Result<Option<Logged>, Unreachable>;
 
     /// Syncs that have begun and not ended, by id, after `after`: for publishing again what a lost bus held.
-    async fn unsettled(
-        &self,
-        after: Option<SyncId>,
-        count_max: usize,
-    ) -> Result<Vec<(Subject, SyncId)>, Unreachable>;
+    async fn unsettled(&self, after: Option<SyncId>, count_max: usize) -> Result<Vec<(Subject, SyncId)>, Unreachable>;
 
     /// The syncs of a person, newest first: (sync, when it began, whether it has ended).
-    async fn syncs(
-        &self,
-        subject: &Subject,
-        count_max: usize,
-    ) -> Result<Vec<(SyncId, Instant, bool)>, Unreachable>;
+    async fn syncs(&self, subject: &Subject, count_max: usize) -> Result<Vec<(SyncId, Instant, bool)>, Unreachable>;
 }
 
 /// The records of every person at every destination. Every change is conditional; none is blind.
@@ -148,21 +131,12 @@ pub trait Items: fmt::Debug + Send + Sync {
     async fn get(&self, key: &ItemKey) -> Result<Option<ItemRow>, Unreachable>;
 
     /// Rows of a person by item id, whatever the destination and month: for explaining.
-    async fn find(
-        &self,
-        subject: &Subject,
-        item: schemas::id::ItemId,
-    ) -> Result<Vec<ItemRow>, Unreachable>;
+    async fn find(&self, subject: &Subject, item: schemas::id::ItemId) -> Result<Vec<ItemRow>, Unreachable>;
 
     /// Writes plans into one partition if its `plan_seq` is still `seq`, and raises it; `false`, and nothing
     /// written, if it is not. A plan sets only the planned columns (and inserts a row that is not there); it never
     /// touches a claim and never overwrites the state UNKNOWN.
-    async fn plan(
-        &self,
-        partition: &Partition,
-        seq: i64,
-        plans: Vec<Planned>,
-    ) -> Result<bool, Unreachable>;
+    async fn plan(&self, partition: &Partition, seq: i64, plans: Vec<Planned>) -> Result<bool, Unreachable>;
 
     /// Changes one row if the guard holds; `false` if it does not or there is no row.
     async fn change(&self, key: &ItemKey, guard: Guard, patch: Patch) -> Result<bool, Unreachable>;
@@ -177,11 +151,7 @@ pub trait Items: fmt::Debug + Send + Sync {
     ) -> Result<Vec<Option<Origin>>, Unreachable>;
 
     /// Notes where records lead; `source_at` only ever goes up.
-    async fn note_origins(
-        &self,
-        subject: &Subject,
-        origins: Vec<Origin>,
-    ) -> Result<(), Unreachable>;
+    async fn note_origins(&self, subject: &Subject, origins: Vec<Origin>) -> Result<(), Unreachable>;
 
     /// The records of a connection that lead to items of this type at a destination within a window: for finding
     /// those that are gone.
@@ -279,21 +249,11 @@ pub trait Rows: fmt::Debug + Send + Sync {
 
     /// Sets a row if its version is still `expected` (0: it is not there); `false` if it is not. The new version is
     /// one higher. `index` names it for [`Rows::find`], in place of its earlier names.
-    async fn put(
-        &self,
-        key: &RowKey,
-        expected: i64,
-        body: Bytes,
-        index: &[String],
-    ) -> Result<bool, Unreachable>;
+    async fn put(&self, key: &RowKey, expected: i64, body: Bytes, index: &[String]) -> Result<bool, Unreachable>;
 
     /// Removes a row if its version is still `expected`; `false` if it is not.
     async fn delete(&self, key: &RowKey, expected: i64) -> Result<bool, Unreachable>;
 
     /// The rows of a kind that have this name in their index: (subject, id).
-    async fn find(
-        &self,
-        kind: &'static str,
-        name: &str,
-    ) -> Result<Vec<(String, String)>, Unreachable>;
+    async fn find(&self, kind: &'static str, name: &str) -> Result<Vec<(String, String)>, Unreachable>;
 }

@@ -97,24 +97,9 @@ pub const SCHEMAS: [Published; 10] = [
         version: 1,
         text: include_str!("../avro/rejected.v1.avsc"),
     },
-    Published {
-        id: 8,
-        subject: Subject::Records,
-        version: 1,
-        text: include_str!("../avro/records.v1.avsc"),
-    },
-    Published {
-        id: 9,
-        subject: Subject::Decisions,
-        version: 1,
-        text: include_str!("../avro/decisions.v1.avsc"),
-    },
-    Published {
-        id: 10,
-        subject: Subject::Results,
-        version: 1,
-        text: include_str!("../avro/results.v1.avsc"),
-    },
+    Published { id: 8, subject: Subject::Records, version: 1, text: include_str!("../avro/records.v1.avsc") },
+    Published { id: 9, subject: Subject::Decisions, version: 1, text: include_str!("../avro/decisions.v1.avsc") },
+    Published { id: 10, subject: Subject::Results, version: 1, text: include_str!("../avro/results.v1.avsc") },
 ];
 
 /// A schema, parsed, with its reader and writer. Parsed once a process.
@@ -135,8 +120,7 @@ static PARSED_SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
 });
 
 fn parse(published: &Published) -> Schema {
-    let mut schema =
-        Schema::parse_str(published.text).expect("a test parses every published schema");
+    let mut schema = Schema::parse_str(published.text).expect("a test parses every published schema");
     if let (Subject::Event(_), Schema::Record(event)) = (published.subject, &mut schema) {
         // The library wants a record to be named as its Rust type. On the wire names do not appear, and a foreign
         // reader is better served with one name an event than with seven that are all called Envelope.
@@ -145,8 +129,7 @@ fn parse(published: &Published) -> Schema {
             if let Schema::Record(body) = &mut field.schema
                 && let Some(kind) = body.name.name().strip_suffix("Body")
             {
-                body.name =
-                    Name::new(format!("syncwell.{kind}")).expect("a part of a valid name is one");
+                body.name = Name::new(format!("syncwell.{kind}")).expect("a part of a valid name is one");
             }
         }
     }
@@ -157,14 +140,8 @@ static PARSED: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
     let parse = |(published, schema): (&Published, &'static Schema)| Parsed {
         published: *published,
         // Not human readable: instants are numbers, as their logical type says.
-        reader: GenericDatumReader::builder(schema)
-            .human_readable(false)
-            .build()
-            .expect("a test builds every reader"),
-        writer: GenericDatumWriter::builder(schema)
-            .human_readable(false)
-            .build()
-            .expect("a test builds every writer"),
+        reader: GenericDatumReader::builder(schema).human_readable(false).build().expect("a test builds every reader"),
+        writer: GenericDatumWriter::builder(schema).human_readable(false).build().expect("a test builds every writer"),
     };
     SCHEMAS.iter().zip(PARSED_SCHEMAS.iter()).map(parse).collect()
 });
@@ -176,10 +153,7 @@ pub fn current(subject: Subject) -> &'static Published {
 }
 
 fn parsed(subject: Subject) -> &'static Parsed {
-    PARSED
-        .iter()
-        .rfind(|it| it.published.subject == subject)
-        .expect("every subject has a published schema")
+    PARSED.iter().rfind(|it| it.published.subject == subject).expect("every subject has a published schema")
 }
 
 /// What can be written and read with a schema of its own.
@@ -224,10 +198,7 @@ pub fn encode<T: Framed>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     bytes.push(0);
     bytes.extend_from_slice(&parsed.published.id.to_be_bytes());
-    parsed
-        .writer
-        .write_ser(&mut bytes, value)
-        .expect("a golden test writes every type with its schema");
+    parsed.writer.write_ser(&mut bytes, value).expect("a golden test writes every type with its schema");
     bytes
 }
 
@@ -244,22 +215,13 @@ pub fn decode<T: Framed>(bytes: &[u8]) -> Result<T, DecodeError> {
         return Err(fail("no magic byte".into()));
     }
     let id = id.iter().fold(0, |id, byte| (id << 8) | u32::from(*byte));
-    let parsed = PARSED
-        .iter()
-        .find(|it| it.published.id == id)
-        .ok_or_else(|| fail(format!("schema id {id} is not known")))?;
+    let parsed =
+        PARSED.iter().find(|it| it.published.id == id).ok_or_else(|| fail(format!("schema id {id} is not known")))?;
     if parsed.published.subject != T::SUBJECT {
         return Err(fail(format!("it is a {}", parsed.published.subject.name())));
     }
-    let value = parsed
-        .reader
-        .read_deser(&mut datum)
-        .map_err(|_| fail("the datum does not fit its schema".into()))?;
-    if datum.is_empty() {
-        Ok(value)
-    } else {
-        Err(fail(format!("{} bytes are left over", datum.len())))
-    }
+    let value = parsed.reader.read_deser(&mut datum).map_err(|_| fail("the datum does not fit its schema".into()))?;
+    if datum.is_empty() { Ok(value) } else { Err(fail(format!("{} bytes are left over", datum.len()))) }
 }
 
 impl fmt::Display for Subject {

@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// What a record is about. Its name in JSON, Avro, the API and the command line is the snake-case one.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DataType {
     /// A type that this build does not know; a newer writer made it.
@@ -177,9 +175,7 @@ impl DataType {
             Self::Distance => "m",
             Self::ActiveEnergy | Self::TotalEnergy => "kcal",
             Self::Floors => "{floors}",
-            Self::Weight | Self::LeanMass | Self::MuscleMass | Self::BoneMass | Self::BodyWater => {
-                "kg"
-            }
+            Self::Weight | Self::LeanMass | Self::MuscleMass | Self::BoneMass | Self::BodyWater => "kg",
             Self::Height => "cm",
             Self::BodyFat | Self::OxygenSaturation => "%",
             Self::Bmi => "kg/m2",
@@ -262,11 +258,7 @@ impl DataType {
             Self::Sleep => &["sleep"],
             Self::BloodPressure => &["blood_pressure"],
             Self::Nutrition => &["nutrition"],
-            Self::HealthMetric
-            | Self::Medication
-            | Self::Meal
-            | Self::Exercise
-            | Self::MealPlan => &["entity"],
+            Self::HealthMetric | Self::Medication | Self::Meal | Self::Exercise | Self::MealPlan => &["entity"],
             // Those that a device measures many times an hour.
             Self::HeartRate
             | Self::HrvRmssd
@@ -344,9 +336,6 @@ impl FromStr for DataType {
     type Err = UnknownDataType;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|it| it.name() == text)
-            .ok_or_else(|| UnknownDataType(text.into()))
+        Self::ALL.into_iter().find(|it| it.name() == text).ok_or_else(|| UnknownDataType(text.into()))
     }
 }

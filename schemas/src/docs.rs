@@ -3,8 +3,8 @@
 use crate::{
     data_type::DataType,
     record::{
-        BloodPressure, Body, Nothing, Origin, Policy, Quantity, Record, RecordState,
-        RecordingMethod, Series, Sleep, SleepStage, Span,
+        BloodPressure, Body, Nothing, Origin, Policy, Quantity, Record, RecordState, RecordingMethod, Series, Sleep,
+        SleepStage, Span,
     },
     time::Instant,
     topics,
@@ -19,7 +19,9 @@ use std::{collections::BTreeMap, fmt::Write};
 pub fn records_markdown() -> String {
     let schema = record_schema();
     let mut page = String::from(RECORDS_INTRO);
-    page.push_str("| name | what it is | unit | body | plausible | LOINC | Open mHealth |\n|---|---|---|---|---|---|---|\n");
+    page.push_str(
+        "| name | what it is | unit | body | plausible | LOINC | Open mHealth |\n|---|---|---|---|---|---|---|\n",
+    );
     let descriptions = descriptions(&schema);
     for it in DataType::ALL {
         let loinc = it.loinc().map_or_else(String::new, |it| {
@@ -42,10 +44,7 @@ pub fn records_markdown() -> String {
         let json = serde_json::to_value(&record).expect("a record has no keys that are not texts");
         append(&mut page, format_args!("\n{title}\n\n```json\n{}\n```\n", canonical_json(&json)));
     }
-    append(
-        &mut page,
-        format_args!("\n## JSON Schema\n\n```json\n{}\n```\n", canonical_json(&schema)),
-    );
+    append(&mut page, format_args!("\n## JSON Schema\n\n```json\n{}\n```\n", canonical_json(&schema)));
     page
 }
 
@@ -97,11 +96,7 @@ fn append(page: &mut String, text: std::fmt::Arguments<'_>) {
 fn descriptions(schema: &Value) -> BTreeMap<String, String> {
     let variants = schema.pointer("/$defs/DataType/oneOf").and_then(Value::as_array);
     let text = |it: &Value, key: &str| it.get(key).and_then(Value::as_str).map(String::from);
-    variants
-        .into_iter()
-        .flatten()
-        .filter_map(|it| Some((text(it, "const")?, text(it, "description")?)))
-        .collect()
+    variants.into_iter().flatten().filter_map(|it| Some((text(it, "const")?, text(it, "description")?))).collect()
 }
 
 /// The JSON Schema of a [`Record`].
@@ -120,8 +115,7 @@ fn sorted(value: &Value) -> Value {
     match value {
         // Whether the library keeps keys sorted depends on who else is in the build.
         Value::Object(map) => {
-            let sorted: BTreeMap<_, _> =
-                map.iter().map(|(key, value)| (key.clone(), self::sorted(value))).collect();
+            let sorted: BTreeMap<_, _> = map.iter().map(|(key, value)| (key.clone(), self::sorted(value))).collect();
             Value::Object(sorted.into_iter().collect::<Map<_, _>>())
         }
         Value::Array(list) => Value::Array(list.iter().map(sorted).collect()),
@@ -140,33 +134,21 @@ pub fn examples() -> Vec<(&'static str, Record)> {
         is_nap: false,
     };
     let pressure = BloodPressure { systolic: 118.0, diastolic: 76.0, pulse: Some(61.0) };
-    let tombstone =
-        Record { deleted: true, ..example(DataType::Weight, "w-17", 0, Body::Nothing(Nothing {})) };
-    let steps = example(
-        DataType::Steps,
-        "day-2026-05-03",
-        86_400,
-        Body::Quantity(Quantity { value: 11_482.0 }),
-    );
+    let tombstone = Record { deleted: true, ..example(DataType::Weight, "w-17", 0, Body::Nothing(Nothing {})) };
+    let steps = example(DataType::Steps, "day-2026-05-03", 86_400, Body::Quantity(Quantity { value: 11_482.0 }));
     vec![
         (
             "A weighing: one number, kilograms.",
             example(DataType::Weight, "w-17", 0, Body::Quantity(Quantity { value: 71.3 })),
         ),
         ("A day's steps, as the provider sums them up.", Record { is_daily_total: true, ..steps }),
-        (
-            "Heart rate over two minutes, as columns.",
-            example(DataType::HeartRate, "hr-06", 121, Body::Series(series)),
-        ),
+        ("Heart rate over two minutes, as columns.", example(DataType::HeartRate, "hr-06", 121, Body::Series(series))),
         (
             "A ride with one lap; at its second moment the heart rate was not measured.",
             example(DataType::Workout, "a-9001", 1_800, Body::Workout(Box::new(ride()))),
         ),
         ("A night with its stages.", example(DataType::Sleep, "n-3", 7_200, Body::Sleep(sleep))),
-        (
-            "A blood pressure.",
-            example(DataType::BloodPressure, "bp-1", 0, Body::BloodPressure(pressure)),
-        ),
+        ("A blood pressure.", example(DataType::BloodPressure, "bp-1", 0, Body::BloodPressure(pressure))),
         ("The weighing, deleted at its origin.", tombstone),
     ]
 }
@@ -225,9 +207,7 @@ const EXAMPLE_START: i64 = 1_777_759_200;
 #[must_use]
 pub fn topics_markdown() -> String {
     let mut page = String::from(TOPICS_INTRO);
-    page.push_str(
-        "| topic | key | value | retention | cleanup | partitions |\n|---|---|---|---|---|---|\n",
-    );
+    page.push_str("| topic | key | value | retention | cleanup | partitions |\n|---|---|---|---|---|---|\n");
     for it in topics::catalogue() {
         let cells = [
             format!("`{}`", it.name),

@@ -46,8 +46,7 @@ pub fn read(bytes: &[u8], name: &str) -> Result<Normal, MapperError> {
         }
     }
     if let Some(at) = rest {
-        let text =
-            format!("{} bytes behind the end are no FIT file and were left out", bytes.len() - at);
+        let text = format!("{} bytes behind the end are no FIT file and were left out", bytes.len() - at);
         normal.issues.push(Issue { code: "malformed", at: format!("byte {at}"), text });
     }
     Ok(normal)
@@ -59,14 +58,8 @@ fn told(damage: Damage, n_messages: usize, name: &str) -> Issue {
         Damage::Truncated { at } => {
             ("truncated", format!("byte {at}"), format!("the file ends before its data do; {kept}"))
         }
-        Damage::Malformed { at } => {
-            ("malformed", format!("byte {at}"), format!("what is here cannot be read; {kept}"))
-        }
-        Damage::TooLong => (
-            "truncated",
-            name.to_owned(),
-            format!("the file has more messages than are read; {kept}"),
-        ),
+        Damage::Malformed { at } => ("malformed", format!("byte {at}"), format!("what is here cannot be read; {kept}")),
+        Damage::TooLong => ("truncated", name.to_owned(), format!("the file has more messages than are read; {kept}")),
         Damage::BadChecksum => (
             "bad_checksum",
             name.to_owned(),
@@ -115,25 +108,15 @@ impl Content {
         measure::weights(&self.weights, &source, name, normal);
         self.monitoring.records(&source, normal);
         if n_before == (normal.records.len(), normal.issues.len()) {
-            let kind = self
-                .file_id
-                .as_ref()
-                .and_then(|it| it.integer(0))
-                .and_then(|it| u8::try_from(it).ok());
-            let kind =
-                kind.map_or("no type".to_owned(), |it| format!("type {}", typedef::File(it)));
-            let text = format!(
-                "a FIT file of {kind} without an activity, a weighing or daily steps; nothing was read"
-            );
+            let kind = self.file_id.as_ref().and_then(|it| it.integer(0)).and_then(|it| u8::try_from(it).ok());
+            let kind = kind.map_or("no type".to_owned(), |it| format!("type {}", typedef::File(it)));
+            let text = format!("a FIT file of {kind} without an activity, a weighing or daily steps; nothing was read");
             normal.issues.push(Issue { code: "unknown_type", at: name.to_owned(), text });
         }
     }
 
     fn source(&self) -> Source {
-        let clock = self
-            .activity
-            .as_ref()
-            .map_or(self.monitoring.clock, |it| Clock::told(it.time, it.integer(5)));
+        let clock = self.activity.as_ref().map_or(self.monitoring.clock, |it| Clock::told(it.time, it.integer(5)));
         let Some(id) = &self.file_id else {
             return Source { key: None, device: self.device.clone(), marker: None, clock };
         };
@@ -143,11 +126,8 @@ impl Content {
         let key = created.map(|it| format!("fit-{maker}-{}-{it}", id.integer(3).unwrap_or(0)));
         let named = id.text(8).map(str::to_owned);
         let marker = named.as_deref().and_then(writer::marker_of);
-        let device = if marker.is_some() {
-            None
-        } else {
-            named.or_else(|| self.device.clone()).or_else(|| product(id, 1, 2))
-        };
+        let device =
+            if marker.is_some() { None } else { named.or_else(|| self.device.clone()).or_else(|| product(id, 1, 2)) };
         Source { key, device, marker, clock }
     }
 }
@@ -184,14 +164,7 @@ struct Source {
 
 impl Source {
     /// A record of this file. `part` tells it from the others of its type.
-    fn record(
-        &self,
-        data_type: DataType,
-        part: &str,
-        time: Span,
-        method: RecordingMethod,
-        body: Body,
-    ) -> Record {
+    fn record(&self, data_type: DataType, part: &str, time: Span, method: RecordingMethod, body: Body) -> Record {
         let id = match &self.key {
             Some(key) => format!("{key}-{data_type}-{part}"),
             None => format!("{data_type}-{}-{}", time.start.0, time.end.0),

@@ -45,9 +45,7 @@ impl Kind {
             [0x1f, 0x8b, ..] => Self::Gzip,
             _ if text.starts_with(b"<") => Self::of_xml(text),
             _ if text.starts_with(b"{") || text.starts_with(b"[") => Self::Json,
-            _ if head.iter().take(512).all(|it| *it >= 0x20 || it.is_ascii_whitespace()) => {
-                Self::Text
-            }
+            _ if head.iter().take(512).all(|it| *it >= 0x20 || it.is_ascii_whitespace()) => Self::Text,
             _ => Self::Binary,
         }
     }
@@ -60,10 +58,7 @@ impl Kind {
             let end: &[u8] = match rest {
                 [b'<', b'!', b'-', b'-', ..] => b"-->",
                 // The DOCTYPE of Apple Health has an internal subset, which ends in `]>`.
-                [b'<', b'!', ..]
-                    if find(rest, b"[")
-                        .is_some_and(|it| find(rest, b">").is_none_or(|end| it < end)) =>
-                {
+                [b'<', b'!', ..] if find(rest, b"[").is_some_and(|it| find(rest, b">").is_none_or(|end| it < end)) => {
                     b"]>"
                 }
                 [b'<', b'!' | b'?', ..] => b">",
@@ -77,10 +72,7 @@ impl Kind {
 
     fn of_root(rest: &[u8]) -> Self {
         let name = rest.get(1..).unwrap_or_default();
-        let n_name = name
-            .iter()
-            .take_while(|it| !it.is_ascii_whitespace() && **it != b'>' && **it != b'/')
-            .count();
+        let n_name = name.iter().take_while(|it| !it.is_ascii_whitespace() && **it != b'>' && **it != b'/').count();
         let name = name.get(..n_name).unwrap_or_default();
         match name.rsplit(|it| *it == b':').next() {
             Some(b"TrainingCenterDatabase") => Self::Tcx,
@@ -135,10 +127,7 @@ mod tests {
 
     #[test]
     fn an_xml_document_is_known_by_its_first_element() {
-        check(
-            b"<?xml version=\"1.0\"?>\n<!-- <gpx> --><TrainingCenterDatabase xmlns=\"x\">",
-            Kind::Tcx,
-        );
+        check(b"<?xml version=\"1.0\"?>\n<!-- <gpx> --><TrainingCenterDatabase xmlns=\"x\">", Kind::Tcx);
         check(b"\xef\xbb\xbf<gpx>", Kind::Gpx);
         check(b"<g:gpx version='1.1'>", Kind::Gpx);
         check(

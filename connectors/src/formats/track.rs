@@ -35,9 +35,8 @@ impl Point {
     /// Takes away what no recording on earth can have measured, and counts it under its column's number.
     fn check(&mut self, n_bad: &mut [usize; 8]) {
         let position = self.latitude.zip(self.longitude);
-        let is_on_earth = position.is_some_and(|(latitude, longitude)| {
-            latitude.abs() <= 90.0 && longitude.abs() <= 180.0
-        });
+        let is_on_earth =
+            position.is_some_and(|(latitude, longitude)| latitude.abs() <= 90.0 && longitude.abs() <= 180.0);
         if !is_on_earth {
             // Half a position is none.
             n_bad[0] += usize::from(position.is_some());
@@ -67,12 +66,7 @@ const COLUMNS: [&str; 8] =
 /// The columns of these points, in order of time, and an issue `out_of_range` for each column that lost values.
 /// `at` names the recording in the issues.
 #[must_use]
-pub fn streams(
-    mut points: Vec<Point>,
-    start: Instant,
-    at: &str,
-    issues: &mut Vec<Issue>,
-) -> Streams {
+pub fn streams(mut points: Vec<Point>, start: Instant, at: &str, issues: &mut Vec<Issue>) -> Streams {
     let mut n_bad = [0; 8];
     for point in &mut points {
         point.check(&mut n_bad);
@@ -83,8 +77,7 @@ pub fn streams(
         let text = format!("{n} values of {name} are outside of what can be and were left out");
         issues.push(Issue { code: "out_of_range", at: at.to_owned(), text });
     }
-    let column =
-        |value: fn(&Point) -> Option<f64>| Column::from_options(points.iter().map(value).collect());
+    let column = |value: fn(&Point) -> Option<f64>| Column::from_options(points.iter().map(value).collect());
     Streams {
         offsets_ms: points.iter().map(|it| it.at.0.saturating_sub(start.0)).collect(),
         latitude: column(|it| it.latitude),
@@ -104,8 +97,7 @@ pub fn streams(
 pub fn mean_and_max(column: &Column) -> Option<(f64, f64)> {
     let mut values = column.0.iter().copied().filter(|it| !it.is_nan());
     let first = values.next()?;
-    let (sum, max, n) = values
-        .fold((first, first, 1.0), |(sum, max, n), it| (sum + it, f64::max(max, it), n + 1.0));
+    let (sum, max, n) = values.fold((first, first, 1.0), |(sum, max, n), it| (sum + it, f64::max(max, it), n + 1.0));
     Some((sum / n, max))
 }
 
@@ -118,12 +110,7 @@ mod tests {
     fn points_become_columns_in_order_of_time_and_impossible_values_become_gaps() {
         let mut issues = Vec::new();
         let points = vec![
-            Point {
-                at: Instant(3_000),
-                heart_rate: Some(0.0),
-                latitude: Some(1.0),
-                ..Point::default()
-            },
+            Point { at: Instant(3_000), heart_rate: Some(0.0), latitude: Some(1.0), ..Point::default() },
             Point { at: Instant(1_000), heart_rate: Some(90.0), ..Point::default() },
         ];
         let streams = streams(points, Instant(1_000), "a", &mut issues);

@@ -37,13 +37,9 @@ impl Status {
 
     /// Its stable codes, and nothing that a body could smuggle into a log.
     fn codes(&self) -> String {
-        let is_code = |it: &&str| {
-            !it.is_empty()
-                && it.bytes().all(|it| it.is_ascii_uppercase() || it == b'_')
-                && it.len() <= 64
-        };
-        let codes: Vec<&str> =
-            [self.status.as_str(), self.reason()].into_iter().filter(is_code).collect();
+        let is_code =
+            |it: &&str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_uppercase() || it == b'_') && it.len() <= 64;
+        let codes: Vec<&str> = [self.status.as_str(), self.reason()].into_iter().filter(is_code).collect();
         codes.join(" ")
     }
 }
@@ -85,9 +81,7 @@ pub(super) fn error(reply: &Reply, verb: Verb) -> ProviderError {
 pub(super) fn of_operation(status: &Status) -> ProviderError {
     match status.code {
         // google.rpc.Code: INVALID_ARGUMENT, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED.
-        3 | 9 | 11 | 12 => {
-            ProviderError::Refused { reason: format!("operation code {}", status.code) }
-        }
+        3 | 9 | 11 | 12 => ProviderError::Refused { reason: format!("operation code {}", status.code) },
         5 => ProviderError::NotFound,
         7 => ProviderError::Forbidden { reason: "operation code 7 (PERMISSION_DENIED)".into() },
         8 => ProviderError::Throttled { until: None },

@@ -101,10 +101,7 @@ struct Listed {
     next_page_token: String,
 }
 
-pub(super) async fn fetch(
-    session: &Session,
-    request: &FetchRequest,
-) -> Result<Page, ProviderError> {
+pub(super) async fn fetch(session: &Session, request: &FetchRequest) -> Result<Page, ProviderError> {
     let cursor = Cursor::read(request.cursor.as_deref())?;
     let feeds: Vec<&Feed> = feeds_of(request.data_type).collect();
     if feeds.is_empty() {
@@ -118,9 +115,7 @@ pub(super) async fn fetch(
             }),
         },
         What::Window(window) => {
-            let feed = feeds
-                .get(cursor.feed)
-                .ok_or_else(|| malformed("the cursor is none of google_health"))?;
+            let feed = feeds.get(cursor.feed).ok_or_else(|| malformed("the cursor is none of google_health"))?;
             let mut page = windowed(session, feed, *window, &cursor).await?;
             if page.next.is_none() && cursor.feed + 1 < feeds.len() {
                 page.next = Some(Cursor { feed: cursor.feed + 1, ..Cursor::default() }.text());
@@ -130,20 +125,12 @@ pub(super) async fn fetch(
     }
 }
 
-async fn windowed(
-    session: &Session,
-    feed: &Feed,
-    window: Interval,
-    cursor: &Cursor,
-) -> Result<Page, ProviderError> {
+async fn windowed(session: &Session, feed: &Feed, window: Interval, cursor: &Cursor) -> Result<Page, ProviderError> {
     if let (Where::Series(_), _) = (feed.value, feed.via) {
         return series(session, feed, window, cursor).await;
     }
-    let settings = if feed.shape == Shape::Daily || feed.via == Via::DailyRollUp {
-        settings(session).await?
-    } else {
-        None
-    };
+    let settings =
+        if feed.shape == Shape::Daily || feed.via == Via::DailyRollUp { settings(session).await? } else { None };
     if feed.via == Via::DailyRollUp {
         return daily_rollup(session, feed, window, cursor, settings).await;
     }
@@ -156,12 +143,7 @@ async fn windowed(
     Ok(page(body(vec![reply.body.clone()], settings), &reply, next))
 }
 
-async fn list(
-    session: &Session,
-    feed: &Feed,
-    filter: &str,
-    token: Option<&str>,
-) -> Result<Reply, ProviderError> {
+async fn list(session: &Session, feed: &Feed, filter: &str, token: Option<&str>) -> Result<Reply, ProviderError> {
     let path = format!(
         "/v4/users/me/dataTypes/{}/dataPoints{}",
         feed.name,
@@ -172,9 +154,7 @@ async fn list(
         (_, "sleep" | "exercise") => SESSIONS_MAX,
         _ => POINTS,
     };
-    let mut request = session
-        .api(Method::GET, &path)
-        .query(&[("filter", filter), ("pageSize", &size.to_string())]);
+    let mut request = session.api(Method::GET, &path).query(&[("filter", filter), ("pageSize", &size.to_string())]);
     if let Some(token) = token {
         request = request.query(&[("pageToken", token)]);
     }
@@ -182,12 +162,7 @@ async fn list(
 }
 
 /// Whole hours, so that no page cuts one: what is asked for may be a part of an hour, what is read never is.
-async fn series(
-    session: &Session,
-    feed: &Feed,
-    window: Interval,
-    cursor: &Cursor,
-) -> Result<Page, ProviderError> {
+async fn series(session: &Session, feed: &Feed, window: Interval, cursor: &Cursor) -> Result<Page, ProviderError> {
     let from = window.from.0.div_euclid(HOUR_MS).saturating_mul(HOUR_MS);
     let end = window.to.0.saturating_add(HOUR_MS - 1).div_euclid(HOUR_MS).saturating_mul(HOUR_MS);
     let from = cursor.at.unwrap_or(from);
@@ -207,8 +182,7 @@ async fn series(
         }
         at = at.follow(listed.next_page_token)?;
     };
-    let next =
-        (to < end).then(|| Cursor { feed: cursor.feed, at: Some(to), ..Cursor::default() }.text());
+    let next = (to < end).then(|| Cursor { feed: cursor.feed, at: Some(to), ..Cursor::default() }.text());
     Ok(page(body(answers, None), &reply, next))
 }
 
@@ -220,11 +194,9 @@ async fn daily_rollup(
     settings: Option<Bytes>,
 ) -> Result<Page, ProviderError> {
     let (first, end) = days(window);
-    let first =
-        cursor.at.and_then(DateTime::from_timestamp_millis).map_or(first, |it| it.date_naive());
+    let first = cursor.at.and_then(DateTime::from_timestamp_millis).map_or(first, |it| it.date_naive());
     let last = first.checked_add_days(Days::new(ROLLUP_DAYS_MAX)).unwrap_or(end).min(end);
-    let date =
-        |it: NaiveDate| json!({"date": {"year": it.year(), "month": it.month(), "day": it.day()}});
+    let date = |it: NaiveDate| json!({"date": {"year": it.year(), "month": it.month(), "day": it.day()}});
     let path = format!("/v4/users/me/dataTypes/{}/dataPoints:dailyRollUp", feed.name);
     let request = session
         .api(Method::POST, &path)
@@ -247,20 +219,13 @@ async fn settings(session: &Session) -> Result<Option<Bytes>, ProviderError> {
             let _: Value = reply.json()?;
             Ok(Some(reply.body))
         }
-        Err(ProviderError::Forbidden { reason }) if !reason.contains("ACCOUNT_NOT_LINKED") => {
-            Ok(None)
-        }
+        Err(ProviderError::Forbidden { reason }) if !reason.contains("ACCOUNT_NOT_LINKED") => Ok(None),
         Err(ProviderError::NotFound) => Ok(None),
         Err(err) => Err(err),
     }
 }
 
-async fn named(
-    session: &Session,
-    feed: &Feed,
-    ids: &[String],
-    cursor: &Cursor,
-) -> Result<Page, ProviderError> {
+async fn named(session: &Session, feed: &Feed, ids: &[String], cursor: &Cursor) -> Result<Page, ProviderError> {
     let first = usize::try_from(cursor.at.unwrap_or(0)).unwrap_or(usize::MAX);
     let mut here = Vec::new();
     let mut gone = Vec::new();
@@ -284,32 +249,14 @@ async fn named(
         }
     }
     let gone = json!(gone).to_string();
-    let body = [
-        b"{\"dataPoints\":[",
-        here.join(&b","[..]).as_slice(),
-        b"],\"gone\":",
-        gone.as_bytes(),
-        b"}",
-    ]
-    .concat();
+    let body = [b"{\"dataPoints\":[", here.join(&b","[..]).as_slice(), b"],\"gone\":", gone.as_bytes(), b"}"].concat();
     let after = first.saturating_add(NAMED_MAX);
-    let next = (after < ids.len())
-        .then(|| Cursor { at: i64::try_from(after).ok(), ..Cursor::default() }.text());
-    Ok(Page {
-        body: body.into(),
-        content_type: "application/json".into(),
-        next,
-        provider_time: last,
-    })
+    let next = (after < ids.len()).then(|| Cursor { at: i64::try_from(after).ok(), ..Cursor::default() }.text());
+    Ok(Page { body: body.into(), content_type: "application/json".into(), next, provider_time: last })
 }
 
 fn page(body: Bytes, reply: &Reply, next: Option<String>) -> Page {
-    Page {
-        body,
-        content_type: "application/json".into(),
-        next,
-        provider_time: reply.provider_time(),
-    }
+    Page { body, content_type: "application/json".into(), next, provider_time: reply.provider_time() }
 }
 
 /// One answer as it came; several, or one with settings, as an object that holds each as it came.
@@ -318,8 +265,7 @@ fn body(mut answers: Vec<Bytes>, settings: Option<Bytes>) -> Bytes {
         (1, None) => answers.pop().unwrap_or_default(),
         (_, settings) => {
             let answers = answers.join(&b","[..]);
-            let settings =
-                settings.map_or_else(Vec::new, |it| [b",\"settings\":", it.as_ref()].concat());
+            let settings = settings.map_or_else(Vec::new, |it| [b",\"settings\":", it.as_ref()].concat());
             [b"{\"answers\":[", answers.as_slice(), b"]", settings.as_slice(), b"}"].concat().into()
         }
     }
@@ -338,13 +284,10 @@ fn filter(feed: &Feed, window: Interval) -> String {
     let name = feed.name.replace('-', "_");
     let (field, from, to) = match feed.shape {
         Shape::Interval => ("interval.start_time", window.from.to_string(), window.to.to_string()),
-        Shape::Sample => {
-            ("sample_time.physical_time", window.from.to_string(), window.to.to_string())
-        }
+        Shape::Sample => ("sample_time.physical_time", window.from.to_string(), window.to.to_string()),
         Shape::Sleep => ("interval.end_time", window.from.to_string(), window.to.to_string()),
         Shape::Session => {
-            let civil =
-                |ms: i64| wire::civil(Instant(ms), 0).format("%Y-%m-%dT%H:%M:%S").to_string();
+            let civil = |ms: i64| wire::civil(Instant(ms), 0).format("%Y-%m-%dT%H:%M:%S").to_string();
             // To the second: rounded down at the start, up at the end.
             let to = window.to.0.saturating_add(AHEAD_MS + 999);
             ("interval.civil_start_time", civil(window.from.0.saturating_sub(BEHIND_MS)), civil(to))

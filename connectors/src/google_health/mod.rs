@@ -21,9 +21,9 @@ mod tests;
 use async_trait::async_trait;
 use engine::{
     provider::{
-        Authorize, DataProvider, FetchRequest, Found, Grant, MapperError, Normal, PAGES_MAX, Page,
-        Profile, ProviderError, RawPage, Receipt, Tokens, VerifyError, WebhookAnswer,
-        WebhookRequest, WebhookSecrets, What, WriteOperation,
+        Authorize, DataProvider, FetchRequest, Found, Grant, MapperError, Normal, PAGES_MAX, Page, Profile,
+        ProviderError, RawPage, Receipt, Tokens, VerifyError, WebhookAnswer, WebhookRequest, WebhookSecrets, What,
+        WriteOperation,
     },
     session::Session,
 };
@@ -73,11 +73,7 @@ impl DataProvider for GoogleHealth {
         oauth::revoke(session, tokens).await
     }
 
-    async fn fetch(
-        &self,
-        session: &Session,
-        request: &FetchRequest,
-    ) -> Result<Page, ProviderError> {
+    async fn fetch(&self, session: &Session, request: &FetchRequest) -> Result<Page, ProviderError> {
         fetch::fetch(session, request).await
     }
 
@@ -102,17 +98,10 @@ impl DataProvider for GoogleHealth {
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
             let page = self.fetch(session, &request).await?;
-            let raw = RawPage {
-                data_type: Some(data_type),
-                content_type: &page.content_type,
-                body: &page.body,
-                name: "",
-            };
-            let normal = self
-                .normalize(&raw)
-                .map_err(|err| ProviderError::Malformed { what: err.to_string() })?;
-            let records =
-                normal.records.into_iter().filter(|it| it.time.interval().overlaps(&window));
+            let raw =
+                RawPage { data_type: Some(data_type), content_type: &page.content_type, body: &page.body, name: "" };
+            let normal = self.normalize(&raw).map_err(|err| ProviderError::Malformed { what: err.to_string() })?;
+            let records = normal.records.into_iter().filter(|it| it.time.interval().overlaps(&window));
             found.extend(records.map(|record| Found {
                 external_id: record.origin.record.clone(),
                 marker: record.origin.marker.clone(),
@@ -123,24 +112,14 @@ impl DataProvider for GoogleHealth {
                 return Ok(found);
             }
         }
-        Err(ProviderError::Malformed {
-            what: format!("more than {PAGES_MAX} pages for one window"),
-        })
+        Err(ProviderError::Malformed { what: format!("more than {PAGES_MAX} pages for one window") })
     }
 
-    async fn write(
-        &self,
-        session: &Session,
-        operation: &WriteOperation<'_>,
-    ) -> Result<Receipt, ProviderError> {
+    async fn write(&self, session: &Session, operation: &WriteOperation<'_>) -> Result<Receipt, ProviderError> {
         write::write(session, operation).await
     }
 
-    fn verify(
-        &self,
-        secrets: &WebhookSecrets,
-        request: &WebhookRequest<'_>,
-    ) -> Result<WebhookAnswer, VerifyError> {
+    fn verify(&self, secrets: &WebhookSecrets, request: &WebhookRequest<'_>) -> Result<WebhookAnswer, VerifyError> {
         webhook::verify(secrets, request)
     }
 }

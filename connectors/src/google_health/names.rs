@@ -28,11 +28,9 @@ pub(super) const fn sport_to_google(sport: Sport) -> &'static str {
         Sport::Running | Sport::TrailRunning | Sport::TreadmillRunning => "RUNNING",
         Sport::Walking => "WALKING",
         Sport::Hiking => "HIKING",
-        Sport::Cycling
-        | Sport::MountainBiking
-        | Sport::GravelCycling
-        | Sport::IndoorCycling
-        | Sport::EBiking => "BIKING",
+        Sport::Cycling | Sport::MountainBiking | Sport::GravelCycling | Sport::IndoorCycling | Sport::EBiking => {
+            "BIKING"
+        }
         Sport::PoolSwimming | Sport::OpenWaterSwimming => "SWIMMING",
         Sport::StrengthTraining => "STRENGTH_TRAINING",
         Sport::Yoga => "YOGA",

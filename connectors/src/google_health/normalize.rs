@@ -12,9 +12,7 @@ use super::{
 use engine::provider::{Issue, MapperError, Normal, RawPage};
 use schemas::{
     data_type::DataType,
-    record::{
-        Body, Nothing, Origin, Policy, Quantity, Record, RecordState, RecordingMethod, Series, Span,
-    },
+    record::{Body, Nothing, Origin, Policy, Quantity, Record, RecordState, RecordingMethod, Series, Span},
     time::Instant,
 };
 use serde_json::{Map, Value};
@@ -27,9 +25,8 @@ const HOUR_MS: i64 = 3_600_000;
 /// # Errors
 /// When it is no page of this service.
 pub(super) fn normalize(page: &RawPage<'_>) -> Result<Normal, MapperError> {
-    let value: Value = serde_json::from_slice(page.body).map_err(|err| {
-        MapperError(format!("not JSON at line {} column {}", err.line(), err.column()))
-    })?;
+    let value: Value = serde_json::from_slice(page.body)
+        .map_err(|err| MapperError(format!("not JSON at line {} column {}", err.line(), err.column())))?;
     let Value::Object(top) = value else {
         return Err(MapperError("not a JSON object, but a page of google_health is one".into()));
     };
@@ -41,9 +38,7 @@ pub(super) fn normalize(page: &RawPage<'_>) -> Result<Normal, MapperError> {
         Some(Value::Array(answers)) => {
             for answer in answers {
                 mapper.answer(
-                    answer
-                        .as_object()
-                        .ok_or_else(|| MapperError("an answer in it is no JSON object".into()))?,
+                    answer.as_object().ok_or_else(|| MapperError("an answer in it is no JSON object".into()))?,
                 )?;
             }
         }
@@ -85,9 +80,7 @@ impl Mapper {
             return Err(MapperError("an error of google_health, not a page".into()));
         }
         let known = ["dataPoints", "rollupDataPoints", "nextPageToken", "gone", "settings"];
-        if answer.contains_key("name")
-            || answer.keys().any(|it| FEEDS.iter().any(|feed| feed.field == it))
-        {
+        if answer.contains_key("name") || answer.keys().any(|it| FEEDS.iter().any(|feed| feed.field == it)) {
             self.point(&Value::Object(answer.clone()));
             return Ok(());
         }
@@ -121,10 +114,7 @@ impl Mapper {
             }
         }
         if !is_known {
-            self.issue(fault(
-                "unknown_type",
-                "a point of a type that was not asked for; it was left out",
-            ));
+            self.issue(fault("unknown_type", "a point of a type that was not asked for; it was left out"));
         }
     }
 
@@ -156,15 +146,13 @@ impl Mapper {
     }
 
     fn sample(&mut self, feed: &Feed, pointer: &str, point: &Value) -> Result<(), Fault> {
-        let missing =
-            fault("malformed", "the value is missing or no number; the sample was left out");
+        let missing = fault("malformed", "the value is missing or no number; the sample was left out");
         let inner = point.get(feed.field).ok_or(missing)?;
         let mut repairs = Vec::new();
         let time = points::sample_time(inner, &mut repairs)?;
         let value = inner.pointer(pointer).and_then(Number::of).ok_or(missing)?;
         let value = points::checked(feed.data_type, value.0)?;
-        let source: wire::DataSource =
-            point.get("dataSource").map(points::parse).transpose()?.unwrap_or_default();
+        let source: wire::DataSource = point.get("dataSource").map(points::parse).transpose()?.unwrap_or_default();
         for repair in repairs {
             self.issue(repair);
         }
@@ -256,21 +244,13 @@ const SUMS: [(&str, DataType, &str, f64); 5] = [
     ("hydrationLog", DataType::Hydration, "/amountConsumed/millilitersSum", 1.0),
 ];
 
-fn rollup(
-    point: &Value,
-    wanted: Option<DataType>,
-    clock: &WallClock,
-) -> Result<(Record, Vec<Fault>), Fault> {
+fn rollup(point: &Value, wanted: Option<DataType>, clock: &WallClock) -> Result<(Record, Vec<Fault>), Fault> {
     let (field, data_type, pointer, per) = SUMS
         .into_iter()
         .find(|it| point.get(it.0).is_some() && wanted.is_none_or(|wanted| wanted == it.1))
-        .ok_or(fault(
-            "unknown_type",
-            "a rollup that is no sum of the type asked for; it was left out",
-        ))?;
+        .ok_or(fault("unknown_type", "a rollup that is no sum of the type asked for; it was left out"))?;
     let sum = point.get(field).and_then(|it| it.pointer(pointer)).and_then(Number::of);
-    let sum =
-        sum.ok_or(fault("malformed", "the sum is missing or no number; the rollup was left out"))?;
+    let sum = sum.ok_or(fault("malformed", "the sum is missing or no number; the rollup was left out"))?;
     let value = points::checked(data_type, sum.0 / per)?;
     let mut repairs = Vec::new();
     let (time, id, is_daily_total) = match point.get("civilStartTime") {
@@ -321,10 +301,7 @@ fn civil_day(
     let end = end.date_time().ok_or(bad)?;
     let midnight = start.date().and_hms_opt(0, 0, 0).ok_or(bad)?;
     if start != midnight || Some(end) != midnight.checked_add_days(chrono::Days::new(1)) {
-        return Err(fault(
-            "malformed",
-            "a daily sum of another stretch than one day; it was left out",
-        ));
+        return Err(fault("malformed", "a daily sum of another stretch than one day; it was left out"));
     }
     Ok((points::day(midnight, clock, repairs)?, start.date()))
 }
@@ -332,9 +309,7 @@ fn civil_day(
 fn window(point: &Value) -> Result<Span, Fault> {
     let at = |key| point.get(key).and_then(Value::as_str).and_then(Instant::parse);
     match (at("startTime"), at("endTime")) {
-        (Some(start), Some(end)) if start < end => {
-            Ok(Span { start, end, offset_seconds: None, zone: None })
-        }
+        (Some(start), Some(end)) if start < end => Ok(Span { start, end, offset_seconds: None, zone: None }),
         _ => Err(fault("no_time", "a sum without its window; it was left out")),
     }
 }

@@ -74,9 +74,7 @@ pub(super) async fn exchange(
     let reply = session.send(Verb::Read, session.api(Method::GET, "/v4/users/me/identity")).await?;
     let identity: Identity = errors::success(reply, Verb::Read)?.json()?;
     if identity.health_user_id.is_empty() {
-        return Err(ProviderError::Malformed {
-            what: "the identity has an empty healthUserId".into(),
-        });
+        return Err(ProviderError::Malformed { what: "the identity has an empty healthUserId".into() });
     }
     Ok(Grant { tokens, account: identity.health_user_id })
 }
@@ -93,11 +91,7 @@ pub(super) async fn refresh(session: &Session, tokens: &Tokens) -> Result<Tokens
     token(session, &form, Some(tokens)).await
 }
 
-async fn token(
-    session: &Session,
-    form: &[(&str, &str)],
-    old: Option<&Tokens>,
-) -> Result<Tokens, ProviderError> {
+async fn token(session: &Session, form: &[(&str, &str)], old: Option<&Tokens>) -> Result<Tokens, ProviderError> {
     let reply = session.send(Verb::Auth, session.auth(Method::POST, "/token").form(form)).await?;
     if !reply.status.is_success() {
         return Err(refused(&reply));
@@ -107,11 +101,7 @@ async fn token(
         (Some(now), Some(seconds)) => Some(now.plus(Duration::from_secs(seconds))),
         _ => None,
     };
-    let scope = if answer.scope.is_empty() {
-        old.map(|it| it.scope.clone()).unwrap_or_default()
-    } else {
-        answer.scope
-    };
+    let scope = if answer.scope.is_empty() { old.map(|it| it.scope.clone()).unwrap_or_default() } else { answer.scope };
     Ok(Tokens {
         access: answer.access_token,
         refresh: answer.refresh_token.or_else(|| old.and_then(|it| it.refresh.clone())),
@@ -125,15 +115,10 @@ fn refused(reply: &Reply) -> ProviderError {
     let code = serde_json::from_slice::<OAuthError>(&reply.body).unwrap_or_default().error;
     match (reply.status.as_u16(), code.as_str()) {
         (_, "invalid_grant") => ProviderError::AccessRevoked,
-        (400 | 401 | 403, "invalid_client" | "unauthorized_client" | "deleted_client") => {
-            ProviderError::Refused {
-                reason: "Google does not know our client id and secret; check the configuration"
-                    .into(),
-            }
-        }
-        (400 | 401 | 403, _) => {
-            ProviderError::Refused { reason: format!("status {}", reply.status.as_u16()) }
-        }
+        (400 | 401 | 403, "invalid_client" | "unauthorized_client" | "deleted_client") => ProviderError::Refused {
+            reason: "Google does not know our client id and secret; check the configuration".into(),
+        },
+        (400 | 401 | 403, _) => ProviderError::Refused { reason: format!("status {}", reply.status.as_u16()) },
         (429, _) => errors::error(reply, Verb::Auth),
         _ => reply.error(Verb::Auth),
     }
@@ -143,9 +128,7 @@ fn refused(reply: &Reply) -> ProviderError {
 pub(super) async fn revoke(session: &Session, tokens: &Tokens) -> Result<(), ProviderError> {
     let token = tokens.refresh.as_deref().unwrap_or(&tokens.access);
     // In the body, as RFC 7009 has it: a token has no place in a URL.
-    let reply = session
-        .send(Verb::Auth, session.auth(Method::POST, "/revoke").form(&[("token", token)]))
-        .await?;
+    let reply = session.send(Verb::Auth, session.auth(Method::POST, "/revoke").form(&[("token", token)])).await?;
     let code = serde_json::from_slice::<OAuthError>(&reply.body).unwrap_or_default().error;
     if reply.status.is_success() || (reply.status.as_u16() == 400 && code == "invalid_token") {
         return Ok(());

@@ -9,8 +9,7 @@ use chrono::{Days, NaiveDateTime};
 use schemas::{
     data_type::DataType,
     record::{
-        Body, Nutrition, Origin, Policy, Quantity, Record, RecordState, RecordingMethod, Sleep,
-        SleepStage, Span,
+        Body, Nutrition, Origin, Policy, Quantity, Record, RecordState, RecordingMethod, Sleep, SleepStage, Span,
     },
     time::Instant,
     workout::{Lap, Workout},
@@ -32,14 +31,11 @@ pub(super) const fn fault(code: &'static str, text: &'static str) -> Fault {
     Fault { code, text }
 }
 
-const OUT_OF_RANGE: Fault =
-    fault("out_of_range", "no living person has such a value; it was left out");
-const NO_VALUE: Fault =
-    fault("malformed", "the value is missing or no number; the point was left out");
+const OUT_OF_RANGE: Fault = fault("out_of_range", "no living person has such a value; it was left out");
+const NO_VALUE: Fault = fault("malformed", "the value is missing or no number; the point was left out");
 const NO_TIME: Fault = fault("no_time", "the time is missing or no time; the point was left out");
 const BACKWARDS: Fault = fault("malformed", "it ends before it begins; the point was left out");
-const NO_ZONE: Fault =
-    fault("no_time_zone", "the person's offset from UTC is not known; UTC was taken");
+const NO_ZONE: Fault = fault("no_time_zone", "the person's offset from UTC is not known; UTC was taken");
 
 /// The person's wall clock, from the settings of the account, for points that only name a date.
 #[derive(Clone, Debug, Default)]
@@ -58,18 +54,14 @@ pub(super) struct Mapped {
 /// The record of a point; `Ok(None)` if it has no value of this feed's kind.
 pub(super) fn map(feed: &Feed, point: &Value, clock: &WallClock) -> Result<Option<Mapped>, Fault> {
     let value = point.get(feed.field).ok_or(NO_VALUE)?;
-    let source: DataSource =
-        point.get("dataSource").map_or_else(|| Ok(DataSource::default()), parse)?;
+    let source: DataSource = point.get("dataSource").map_or_else(|| Ok(DataSource::default()), parse)?;
     let mut repairs = Vec::new();
     let time = span(feed.shape, value, clock, &mut repairs)?;
     let id = id_of(point);
-    let marker =
-        id.filter(|it| source.platform == "GOOGLE_WEB_API" && is_ours(it)).map(str::to_owned);
+    let marker = id.filter(|it| source.platform == "GOOGLE_WEB_API" && is_ours(it)).map(str::to_owned);
     let mut extra = Extra::default();
     let body = match feed.value {
-        Where::At(pointer, per) => {
-            quantity(feed.data_type, number(value, pointer).ok_or(NO_VALUE)? / per)?
-        }
+        Where::At(pointer, per) => quantity(feed.data_type, number(value, pointer).ok_or(NO_VALUE)? / per)?,
         Where::Maybe(pointer, per) => match value.pointer(pointer) {
             Some(it) => quantity(feed.data_type, Number::of(it).ok_or(NO_VALUE)?.0 / per)?,
             None => return Ok(None),
@@ -120,9 +112,8 @@ struct Extra {
 }
 
 pub(super) fn parse<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {
-    T::deserialize(value).map_err(|_| {
-        fault("malformed", "a field has another form than documented; the point was left out")
-    })
+    T::deserialize(value)
+        .map_err(|_| fault("malformed", "a field has another form than documented; the point was left out"))
 }
 
 fn number(value: &Value, pointer: &str) -> Option<f64> {
@@ -158,17 +149,14 @@ fn id_of(point: &Value) -> Option<&str> {
 /// Whether an id is one that we could have chosen: the derived id of an item, hyphenated in lower case.
 fn is_ours(id: &str) -> bool {
     Uuid::try_parse(id).is_ok_and(|it| {
-        it.get_version_num() == 5
-            && it.get_variant() == Variant::RFC4122
-            && it.hyphenated().to_string() == id
+        it.get_version_num() == 5 && it.get_variant() == Variant::RFC4122 && it.hyphenated().to_string() == id
     })
 }
 
 /// The same point has the same id whenever and on whatever page it is read: type, time and source.
 fn derived_id(feed: &Feed, value: &Value, time: &Span, source: &DataSource) -> String {
     let mut id = format!("{}:", feed.name);
-    let day =
-        value.get("date").and_then(|it| parse::<wire::Date>(it).ok()).and_then(wire::Date::civil);
+    let day = value.get("date").and_then(|it| parse::<wire::Date>(it).ok()).and_then(wire::Date::civil);
     // A day is that day wherever its midnight turns out to be. Writing to a string does not fail.
     let written = match day {
         Some(day) => write!(id, "{day}"),
@@ -197,12 +185,7 @@ fn derived_id(feed: &Feed, value: &Value, time: &Span, source: &DataSource) -> S
     id
 }
 
-fn span(
-    shape: Shape,
-    value: &Value,
-    clock: &WallClock,
-    repairs: &mut Vec<Fault>,
-) -> Result<Span, Fault> {
+fn span(shape: Shape, value: &Value, clock: &WallClock, repairs: &mut Vec<Fault>) -> Result<Span, Fault> {
     match shape {
         Shape::Interval | Shape::Session | Shape::Sleep => {
             let it: wire::Interval = parse(value.get("interval").ok_or(NO_TIME)?)?;
@@ -236,11 +219,7 @@ pub(super) fn sample_time(value: &Value, repairs: &mut Vec<Fault>) -> Result<Spa
 }
 
 /// A civil day from `midnight` to the next, on the person's wall clock as far as it is known.
-pub(super) fn day(
-    midnight: NaiveDateTime,
-    clock: &WallClock,
-    repairs: &mut Vec<Fault>,
-) -> Result<Span, Fault> {
+pub(super) fn day(midnight: NaiveDateTime, clock: &WallClock, repairs: &mut Vec<Fault>) -> Result<Span, Fault> {
     let next = midnight.checked_add_days(Days::new(1)).ok_or(NO_TIME)?;
     if clock.offset_seconds.is_none() {
         repairs.push(NO_ZONE);
@@ -291,10 +270,7 @@ fn sleep(
             (Some(start), Some(end)) if time.start <= start && start < end && end <= time.end => {
                 stages.push((start, end, sleep_stage(&stage.kind)));
             }
-            _ => repairs.push(fault(
-                "malformed",
-                "a stage lies outside of its sleep session; the stage was left out",
-            )),
+            _ => repairs.push(fault("malformed", "a stage lies outside of its sleep session; the stage was left out")),
         }
     }
     stages.sort_by_key(|it| (it.0, it.1));
@@ -318,12 +294,7 @@ fn sleep_stage(text: &str) -> SleepStage {
     }
 }
 
-fn exercise(
-    it: wire::Exercise,
-    time: &Span,
-    extra: &mut Extra,
-    repairs: &mut Vec<Fault>,
-) -> Result<Body, Fault> {
+fn exercise(it: wire::Exercise, time: &Span, extra: &mut Extra, repairs: &mut Vec<Fault>) -> Result<Body, Fault> {
     if time.end == time.start {
         return Err(BACKWARDS);
     }
@@ -350,12 +321,7 @@ fn exercise(
 }
 
 /// A figure of a summary in our unit; without it the rest of the summary is still good.
-fn figure(
-    data_type: DataType,
-    value: Option<Number>,
-    per: f64,
-    repairs: &mut Vec<Fault>,
-) -> Option<f64> {
+fn figure(data_type: DataType, value: Option<Number>, per: f64, repairs: &mut Vec<Fault>) -> Option<f64> {
     let checked = checked(data_type, value?.0 / per);
     checked.map_err(|fault| repairs.push(fault)).ok()
 }
@@ -367,8 +333,7 @@ fn heart_rate(metrics: &wire::Metrics, repairs: &mut Vec<Fault>) -> Option<f64> 
 fn lap(split: &wire::Split, time: &Span, repairs: &mut Vec<Fault>) -> Option<Lap> {
     let (start, end) = (Instant::parse(&split.start_time)?, Instant::parse(&split.end_time)?);
     if !(time.start <= start && start < end && end <= time.end) {
-        repairs
-            .push(fault("malformed", "a lap lies outside of its exercise; the lap was left out"));
+        repairs.push(fault("malformed", "a lap lies outside of its exercise; the lap was left out"));
         return None;
     }
     let metrics = &split.metrics_summary;
@@ -385,16 +350,11 @@ fn lap(split: &wire::Split, time: &Span, repairs: &mut Vec<Fault>) -> Option<Lap
 fn nutrition(it: wire::Nutrition, repairs: &mut Vec<Fault>) -> Body {
     let totals = [("fat", it.total_fat.grams), ("carbohydrate", it.total_carbohydrate.grams)];
     let totals = totals.into_iter().filter_map(|(name, grams)| Some((name.to_owned(), grams?.0)));
-    let named = it
-        .nutrients
-        .into_iter()
-        .filter_map(|it| Some((names::nutrient_of_google(&it.nutrient), it.quantity.grams?.0)));
+    let named =
+        it.nutrients.into_iter().filter_map(|it| Some((names::nutrient_of_google(&it.nutrient), it.quantity.grams?.0)));
     Body::Nutrition(Nutrition {
         name: it.food_display_name.filter(|it| !it.is_empty()),
-        meal: it
-            .meal_type
-            .filter(|it| !it.is_empty() && !it.ends_with("UNSPECIFIED"))
-            .map(|it| it.to_lowercase()),
+        meal: it.meal_type.filter(|it| !it.is_empty() && !it.ends_with("UNSPECIFIED")).map(|it| it.to_lowercase()),
         energy_kcal: figure(DataType::TotalEnergy, it.energy.kcal, 1.0, repairs),
         nutrients_g: totals.chain(named).collect(),
     })

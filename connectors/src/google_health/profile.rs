@@ -66,13 +66,7 @@ pub(super) enum Where {
     Nutrition,
 }
 
-const fn feed(
-    name: &'static str,
-    field: &'static str,
-    data_type: DataType,
-    shape: Shape,
-    value: Where,
-) -> Feed {
+const fn feed(name: &'static str, field: &'static str, data_type: DataType, shape: Shape, value: Where) -> Feed {
     Feed { name, field, data_type, shape, via: Via::List, value }
 }
 
@@ -83,43 +77,19 @@ const fn via(via: Via, feed: Feed) -> Feed {
 /// Every feed that is read (discovery document of 2026-04-16, `DataPoint` and `ReconciledDataPoint`; the operations
 /// of each type after Google's table of data types).
 pub(super) const FEEDS: [Feed; 24] = [
+    via(Via::Reconcile, feed("steps", "steps", DataType::Steps, Shape::Interval, Where::At("/count", 1.0))),
     via(
         Via::Reconcile,
-        feed("steps", "steps", DataType::Steps, Shape::Interval, Where::At("/count", 1.0)),
+        feed("distance", "distance", DataType::Distance, Shape::Interval, Where::At("/millimeters", 1000.0)),
     ),
-    via(
-        Via::Reconcile,
-        feed(
-            "distance",
-            "distance",
-            DataType::Distance,
-            Shape::Interval,
-            Where::At("/millimeters", 1000.0),
-        ),
-    ),
-    via(
-        Via::Reconcile,
-        feed("floors", "floors", DataType::Floors, Shape::Interval, Where::At("/count", 1.0)),
-    ),
+    via(Via::Reconcile, feed("floors", "floors", DataType::Floors, Shape::Interval, Where::At("/count", 1.0))),
     via(
         Via::DailyRollUp,
-        feed(
-            "total-calories",
-            "totalCalories",
-            DataType::TotalEnergy,
-            Shape::Interval,
-            Where::At("/kcalSum", 1.0),
-        ),
+        feed("total-calories", "totalCalories", DataType::TotalEnergy, Shape::Interval, Where::At("/kcalSum", 1.0)),
     ),
     via(
         Via::Reconcile,
-        feed(
-            "heart-rate",
-            "heartRate",
-            DataType::HeartRate,
-            Shape::Sample,
-            Where::Series("/beatsPerMinute"),
-        ),
+        feed("heart-rate", "heartRate", DataType::HeartRate, Shape::Sample, Where::Series("/beatsPerMinute")),
     ),
     feed(
         "daily-resting-heart-rate",
@@ -189,13 +159,7 @@ pub(super) const FEEDS: [Feed; 24] = [
     ),
     feed("weight", "weight", DataType::Weight, Shape::Sample, Where::At("/weightGrams", 1000.0)),
     feed("body-fat", "bodyFat", DataType::BodyFat, Shape::Sample, Where::At("/percentage", 1.0)),
-    feed(
-        "height",
-        "height",
-        DataType::Height,
-        Shape::Sample,
-        Where::At("/heightMillimeters", 10.0),
-    ),
+    feed("height", "height", DataType::Height, Shape::Sample, Where::At("/heightMillimeters", 10.0)),
     feed("sleep", "sleep", DataType::Sleep, Shape::Sleep, Where::Sleep),
     feed("exercise", "exercise", DataType::Workout, Shape::Session, Where::Exercise),
     feed(

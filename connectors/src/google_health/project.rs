@@ -28,9 +28,7 @@ pub(super) fn project(record: &Record) -> Result<Record, String> {
     }
     let point = point(record)?;
     let mapped = points::map(feed, &point, &WallClock::default())
-        .map_err(|it| {
-            format!("google health would not hold this {}: {}", record.data_type, it.text)
-        })?
+        .map_err(|it| format!("google health would not hold this {}: {}", record.data_type, it.text))?
         .ok_or_else(|| format!("this {} has no value", record.data_type))?;
     Ok(Record {
         origin: record.origin.clone(),
@@ -51,9 +49,7 @@ fn writable(record: &Record) -> Result<&'static profile::Feed, String> {
         )
     })?;
     if record.is_daily_total {
-        return Err(format!(
-            "a day's total of {data_type} is no record at google health; sync its parts instead"
-        ));
+        return Err(format!("a day's total of {data_type} is no record at google health; sync its parts instead"));
     }
     Ok(feed)
 }
@@ -67,21 +63,15 @@ pub(super) fn point(record: &Record) -> Result<Value, String> {
     let value = match (&record.body, record.data_type) {
         (Body::Quantity(it), DataType::Weight) => sample(record, "weightGrams", json!(grams(it))),
         (Body::Quantity(it), DataType::BodyFat) => sample(record, "percentage", json!(it.value)),
-        (Body::Quantity(it), DataType::Height) => {
-            sample(record, "heightMillimeters", int(it.value * 10.0))
+        (Body::Quantity(it), DataType::Height) => sample(record, "heightMillimeters", int(it.value * 10.0)),
+        (Body::Quantity(it), DataType::Hydration) => {
+            session(record, json!({"amountConsumed": {"milliliters": it.value, "userProvidedUnit": "MILLILITER"}}))
         }
-        (Body::Quantity(it), DataType::Hydration) => session(
-            record,
-            json!({"amountConsumed": {"milliliters": it.value, "userProvidedUnit": "MILLILITER"}}),
-        ),
         (Body::Sleep(it), DataType::Sleep) => session(record, sleep(it, &record.time)),
         (Body::Workout(it), DataType::Workout) => session(record, exercise(it)),
         (Body::Nutrition(it), DataType::Nutrition) => session(record, nutrition(it)),
         _ => {
-            return Err(format!(
-                "the values of this {} are of another kind than its type",
-                record.data_type
-            ));
+            return Err(format!("the values of this {} are of another kind than its type", record.data_type));
         }
     };
     // `MANUAL` is what Google is known to accept from others; it sets platform and civil times by itself.
@@ -110,19 +100,14 @@ fn offset(time: &Span) -> String {
 
 fn sample(record: &Record, key: &str, value: Value) -> Value {
     let time = &record.time;
-    let mut inner =
-        json!({"sampleTime": {"physicalTime": time.start.to_string(), "utcOffset": offset(time)}});
+    let mut inner = json!({"sampleTime": {"physicalTime": time.start.to_string(), "utcOffset": offset(time)}});
     inner[key] = value;
     inner
 }
 
 fn session(record: &Record, mut inner: Value) -> Value {
     let (time, offset) = (&record.time, offset(&record.time));
-    let end = if time.end > time.start {
-        time.end
-    } else {
-        Instant(time.start.0.saturating_add(SESSION_MS_MIN))
-    };
+    let end = if time.end > time.start { time.end } else { Instant(time.start.0.saturating_add(SESSION_MS_MIN)) };
     inner["interval"] = json!({
         "startTime": time.start.to_string(), "startUtcOffset": offset,
         "endTime": end.to_string(), "endUtcOffset": offset,
@@ -145,10 +130,7 @@ fn sleep(it: &Sleep, time: &Span) -> Value {
             }))
         })
         .collect();
-    let is_staged = it
-        .stages
-        .iter()
-        .any(|it| matches!(it, SleepStage::Light | SleepStage::Deep | SleepStage::Rem));
+    let is_staged = it.stages.iter().any(|it| matches!(it, SleepStage::Light | SleepStage::Deep | SleepStage::Rem));
     json!({"type": if is_staged { "STAGES" } else { "CLASSIC" }, "stages": stages})
 }
 
@@ -168,11 +150,7 @@ const fn stage_to_google(stage: SleepStage) -> Option<&'static str> {
 fn exercise(it: &Workout) -> Value {
     let kind = names::sport_to_google(it.sport);
     // A title is required; the sport's own name stands in for one.
-    let title = it
-        .title
-        .clone()
-        .filter(|it| !it.is_empty())
-        .unwrap_or_else(|| names::sport_title(it.sport));
+    let title = it.title.clone().filter(|it| !it.is_empty()).unwrap_or_else(|| names::sport_title(it.sport));
     let mut metrics = Map::new();
     let mut set = |key: &str, value: Option<Value>| value.map(|it| metrics.insert(key.into(), it));
     set("caloriesKcal", it.energy_kcal.map(|it| json!(it)));
@@ -180,8 +158,7 @@ fn exercise(it: &Workout) -> Value {
     set("elevationGainMillimeters", it.ascent_m.map(|it| json!((it * 1000.0).round())));
     set("averageHeartRateBeatsPerMinute", it.heart_rate_mean.map(int));
     set("steps", it.steps.map(|it| json!(it.to_string())));
-    let mut exercise =
-        json!({"exerciseType": kind, "displayName": title, "metricsSummary": metrics});
+    let mut exercise = json!({"exerciseType": kind, "displayName": title, "metricsSummary": metrics});
     if let Some(moving) = it.moving_ms {
         exercise["activeDuration"] = json!(duration(moving));
     }
@@ -205,7 +182,8 @@ fn nutrition(it: &Nutrition) -> Value {
     set("totalFat", it.nutrients_g.get("fat").map(|it| json!({"grams": it})));
     set("totalCarbohydrate", it.nutrients_g.get("carbohydrate").map(|it| json!({"grams": it})));
     let others = it.nutrients_g.iter().filter(|it| it.0 != "fat" && it.0 != "carbohydrate");
-    let nutrients = others.map(|(name, grams)| json!({"nutrient": names::nutrient_to_google(name), "quantity": {"grams": grams}}));
+    let nutrients =
+        others.map(|(name, grams)| json!({"nutrient": names::nutrient_to_google(name), "quantity": {"grams": grams}}));
     let nutrients: Vec<Value> = nutrients.collect();
     set("nutrients", (!nutrients.is_empty()).then(|| json!(nutrients)));
     Value::Object(food)

@@ -160,13 +160,6 @@ impl Simulator {
     #[must_use]
     pub fn points(&self, user: &str, data_type: &str) -> Vec<Value> {
         let mut state = self.state();
-        state
-            .user(user)
-            .points
-            .get(data_type)
-            .into_iter()
-            .flatten()
-            .map(|it| it.value.clone())
-            .collect()
+        state.user(user).points.get(data_type).into_iter().flatten().map(|it| it.value.clone()).collect()
     }
 }

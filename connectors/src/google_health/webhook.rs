@@ -7,9 +7,7 @@
 use super::profile::FEEDS;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::NaiveDateTime;
-use engine::provider::{
-    Change, Notification, VerifyError, WebhookAnswer, WebhookRequest, WebhookSecrets,
-};
+use engine::provider::{Change, Notification, VerifyError, WebhookAnswer, WebhookRequest, WebhookSecrets};
 use hmac::{Hmac, KeyInit, Mac};
 use p256::ecdsa::{DerSignature, VerifyingKey, signature::Verifier};
 use schemas::{
@@ -31,23 +29,17 @@ const BEHIND: Duration = Duration::from_secs(12 * 3_600);
 ///
 /// # Errors
 /// Why it is not believed. The handshake is answered, not refused: Google wants to see a 401.
-pub(super) fn verify(
-    secrets: &WebhookSecrets,
-    request: &WebhookRequest<'_>,
-) -> Result<WebhookAnswer, VerifyError> {
+pub(super) fn verify(secrets: &WebhookSecrets, request: &WebhookRequest<'_>) -> Result<WebhookAnswer, VerifyError> {
     if request.method != "POST" {
         return Err(refused("google sends notifications by POST only"));
     }
     let is_authorized = is_authorized(secrets, request);
-    let body: Value =
-        serde_json::from_slice(request.body).map_err(|_| refused("the notification is no JSON"))?;
+    let body: Value = serde_json::from_slice(request.body).map_err(|_| refused("the notification is no JSON"))?;
     if body.get("type").and_then(Value::as_str) == Some("verification") {
         return Ok(answer(if is_authorized { 201 } else { 401 }, Vec::new()));
     }
     if !is_authorized {
-        return Err(refused(
-            "the notification's Authorization is not the secret given at subscription",
-        ));
+        return Err(refused("the notification's Authorization is not the secret given at subscription"));
     }
     let header = SIGNATURE_HEADERS.into_iter().find_map(|it| request.headers.get(it));
     match header {
@@ -102,10 +94,8 @@ struct KeyData {
 }
 
 fn check(keyset: &[u8], signature: &str, body: &[u8]) -> Result<(), VerifyError> {
-    let bytes =
-        STANDARD.decode(signature.trim()).map_err(|_| refused("the signature is no base64"))?;
-    let (prefix, der) =
-        bytes.split_first_chunk::<5>().ok_or_else(|| refused("the signature is too short"))?;
+    let bytes = STANDARD.decode(signature.trim()).map_err(|_| refused("the signature is no base64"))?;
+    let (prefix, der) = bytes.split_first_chunk::<5>().ok_or_else(|| refused("the signature is too short"))?;
     let [1, id @ ..] = *prefix else { return Err(refused("the signature is not in Tink's form")) };
     let id = u32::from_be_bytes(id);
     let keyset: Keyset = serde_json::from_slice(keyset)
@@ -113,18 +103,11 @@ fn check(keyset: &[u8], signature: &str, body: &[u8]) -> Result<(), VerifyError>
     let key = keyset
         .key
         .iter()
-        .find(|it| {
-            it.key_id == id
-                && it.status == "ENABLED"
-                && it.key_data.type_url.ends_with(".EcdsaPublicKey")
-        })
-        .ok_or_else(|| {
-            VerifyError(format!("key {id} is not in the keyset; fetch Google's again"))
-        })?;
+        .find(|it| it.key_id == id && it.status == "ENABLED" && it.key_data.type_url.ends_with(".EcdsaPublicKey"))
+        .ok_or_else(|| VerifyError(format!("key {id} is not in the keyset; fetch Google's again")))?;
     let key = STANDARD.decode(&key.key_data.value).ok().and_then(|it| public_key(&it));
     let key = key.ok_or_else(|| VerifyError(format!("key {id} of the keyset is no P-256 key")))?;
-    let signature = DerSignature::from_bytes(der)
-        .map_err(|_| refused("the signature is no ECDSA signature"))?;
+    let signature = DerSignature::from_bytes(der).map_err(|_| refused("the signature is no ECDSA signature"))?;
     key.verify(body, &signature).map_err(|_| refused("the signature does not fit the notification"))
 }
 
@@ -211,16 +194,12 @@ fn notifications(body: &Value) -> Result<Vec<Notification>, VerifyError> {
             continue;
         };
         // Whether something was changed or deleted: the window is read again.
-        let windows: Vec<Interval> =
-            data.intervals.iter().chain([&data.older]).filter_map(window).collect();
+        let windows: Vec<Interval> = data.intervals.iter().chain([&data.older]).filter_map(window).collect();
         if data.health_user_id.is_empty() || windows.is_empty() {
             continue;
         }
-        let types: BTreeSet<DataType> = FEEDS
-            .iter()
-            .filter(|it| it.name == data.data_type.replace('_', "-"))
-            .map(|it| it.data_type)
-            .collect();
+        let types: BTreeSet<DataType> =
+            FEEDS.iter().filter(|it| it.name == data.data_type.replace('_', "-")).map(|it| it.data_type).collect();
         all.extend(types.into_iter().map(|data_type| Notification {
             account: data.health_user_id.clone(),
             change: Change::Windows { data_type, windows: windows.clone() },
@@ -231,21 +210,16 @@ fn notifications(body: &Value) -> Result<Vec<Notification>, VerifyError> {
 
 fn window(stretch: &Stretch) -> Option<Interval> {
     let window = match (&stretch.physical_time_interval, &stretch.civil_iso8601_time_interval) {
-        (Some(it), _) => {
-            Interval { from: Instant::parse(&it.start_time)?, to: Instant::parse(&it.end_time)? }
-        }
+        (Some(it), _) => Interval { from: Instant::parse(&it.start_time)?, to: Instant::parse(&it.end_time)? },
         // The zone is not said: the window is as wide as wall clocks differ from UTC.
-        (None, Some(it)) => Interval {
-            from: civil(&it.start_time)?.minus(AHEAD),
-            to: civil(&it.end_time)?.plus(BEHIND),
-        },
+        (None, Some(it)) => {
+            Interval { from: civil(&it.start_time)?.minus(AHEAD), to: civil(&it.end_time)?.plus(BEHIND) }
+        }
         (None, None) => return None,
     };
     // A sample's interval may have no length.
-    (window.from <= window.to).then_some(Interval {
-        to: Instant(window.to.0.max(window.from.0.saturating_add(1))),
-        ..window
-    })
+    (window.from <= window.to)
+        .then_some(Interval { to: Instant(window.to.0.max(window.from.0.saturating_add(1))), ..window })
 }
 
 fn civil(text: &str) -> Option<Instant> {

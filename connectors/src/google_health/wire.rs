@@ -34,8 +34,7 @@ impl Number {
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(from)?;
-        Self::of(&value)
-            .ok_or_else(|| de::Error::custom("expected a finite number, or one as text"))
+        Self::of(&value).ok_or_else(|| de::Error::custom("expected a finite number, or one as text"))
     }
 }
 
@@ -76,8 +75,7 @@ pub(super) struct Date {
 impl Date {
     /// The date, if there is such a day and its year has four digits.
     pub(super) fn civil(self) -> Option<NaiveDate> {
-        NaiveDate::from_ymd_opt(self.year, self.month, self.day)
-            .filter(|_| (1..=9999).contains(&self.year))
+        NaiveDate::from_ymd_opt(self.year, self.month, self.day).filter(|_| (1..=9999).contains(&self.year))
     }
 }
 
@@ -102,8 +100,7 @@ impl Civil {
     /// The wall-clock time, if it exists; midnight where no time is given.
     pub(super) fn date_time(self) -> Option<NaiveDateTime> {
         let time = self.time.unwrap_or_default();
-        let of_day =
-            NaiveTime::from_hms_nano_opt(time.hours, time.minutes, time.seconds, time.nanos)?;
+        let of_day = NaiveTime::from_hms_nano_opt(time.hours, time.minutes, time.seconds, time.nanos)?;
         Some(NaiveDateTime::new(self.date.civil()?, of_day))
     }
 }

@@ -25,10 +25,7 @@ struct Operation {
     error: Option<Status>,
 }
 
-pub(super) async fn write(
-    session: &Session,
-    operation: &WriteOperation<'_>,
-) -> Result<Receipt, ProviderError> {
+pub(super) async fn write(session: &Session, operation: &WriteOperation<'_>) -> Result<Receipt, ProviderError> {
     match operation.action {
         Action::Create { record } => create(session, &operation.item.to_string(), record).await,
         Action::Update { external_id, record } => {
@@ -38,27 +35,19 @@ pub(super) async fn write(
             }
             update(session, feed, external_id, record).await
         }
-        Action::Delete { external_id, data_type } => {
-            delete(session, feed(data_type)?, external_id).await
-        }
+        Action::Delete { external_id, data_type } => delete(session, feed(data_type)?, external_id).await,
     }
 }
 
 fn feed(data_type: DataType) -> Result<&'static Feed, ProviderError> {
-    profile::writable(data_type)
-        .ok_or_else(|| ProviderError::Unsupported { what: format!("writing {data_type}") })
+    profile::writable(data_type).ok_or_else(|| ProviderError::Unsupported { what: format!("writing {data_type}") })
 }
 
 /// The resource name of a point of the person who granted access. Ids come from Google or from us; one that could
 /// change the path is none.
 pub(super) fn name(feed: &Feed, id: &str) -> Result<String, ProviderError> {
-    let is_id = (1..=128).contains(&id.len())
-        && id.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it));
-    if is_id {
-        Ok(format!("users/me/dataTypes/{}/dataPoints/{id}", feed.name))
-    } else {
-        Err(ProviderError::NotFound)
-    }
+    let is_id = (1..=128).contains(&id.len()) && id.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it));
+    if is_id { Ok(format!("users/me/dataTypes/{}/dataPoints/{id}", feed.name)) } else { Err(ProviderError::NotFound) }
 }
 
 fn body(feed: &Feed, id: &str, record: &Record) -> Result<Value, ProviderError> {
@@ -84,20 +73,11 @@ async fn create(session: &Session, id: &str, record: &Record) -> Result<Receipt,
 
 /// A record of that id is there, and only we make such ids: an earlier attempt's answer was lost. What it holds is
 /// brought to what is wanted.
-async fn exists(
-    session: &Session,
-    feed: &'static Feed,
-    id: &str,
-    record: &Record,
-) -> Result<Receipt, ProviderError> {
-    let reply = session
-        .send(Verb::Read, session.api(Method::GET, &format!("/v4/{}", name(feed, id)?)))
-        .await?;
+async fn exists(session: &Session, feed: &'static Feed, id: &str, record: &Record) -> Result<Receipt, ProviderError> {
+    let reply = session.send(Verb::Read, session.api(Method::GET, &format!("/v4/{}", name(feed, id)?))).await?;
     let reply = errors::success(reply, Verb::Read).map_err(|err| match err {
         // There a moment ago and not to be read now: only a later look can tell.
-        ProviderError::NotFound => {
-            ProviderError::Unknown { what: "a record that exists cannot be read yet".into() }
-        }
+        ProviderError::NotFound => ProviderError::Unknown { what: "a record that exists cannot be read yet".into() },
         other => other,
     })?;
     let point: Value = reply.json()?;
@@ -112,17 +92,10 @@ async fn exists(
     update(session, feed, id, record).await
 }
 
-async fn update(
-    session: &Session,
-    feed: &Feed,
-    id: &str,
-    record: &Record,
-) -> Result<Receipt, ProviderError> {
+async fn update(session: &Session, feed: &Feed, id: &str, record: &Record) -> Result<Receipt, ProviderError> {
     let path = format!("/v4/{}", name(feed, id)?);
     // The method knows no update mask (discovery document): the point is replaced as a whole.
-    let reply = session
-        .send(Verb::Write, session.api(Method::PATCH, &path).json(&body(feed, id, record)?))
-        .await?;
+    let reply = session.send(Verb::Write, session.api(Method::PATCH, &path).json(&body(feed, id, record)?)).await?;
     match settled(reply)? {
         None => Ok(Receipt::Applied { external_id: id.into() }),
         Some(status) => Err(errors::of_operation(&status)),
@@ -143,8 +116,7 @@ fn settled(reply: Reply) -> Result<Option<Status>, ProviderError> {
     let reply = errors::success(reply, Verb::Write)?;
     // A success that cannot be read may have been one.
     let unknown = |what: &str| ProviderError::Unknown { what: what.into() };
-    let operation: Operation =
-        reply.json().map_err(|_| unknown("the answer to a write is no operation"))?;
+    let operation: Operation = reply.json().map_err(|_| unknown("the answer to a write is no operation"))?;
     match operation {
         Operation { error: Some(status), .. } => Ok(Some(status)),
         Operation { done: true, .. } => Ok(None),

@@ -12,15 +12,8 @@ const QUARTER_MS: i64 = 15 * 60 * 1000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The scopes that a person can untick (Strava's authentication page).
-const SCOPES: [&str; 7] = [
-    "read",
-    "read_all",
-    "profile:read_all",
-    "profile:write",
-    "activity:read",
-    "activity:read_all",
-    "activity:write",
-];
+const SCOPES: [&str; 7] =
+    ["read", "read_all", "profile:read_all", "profile:write", "activity:read", "activity:read_all", "activity:write"];
 
 /// The error of an answer of the API that is not a success.
 pub(super) fn of_api(reply: &Reply, verb: Verb) -> ProviderError {
@@ -28,9 +21,7 @@ pub(super) fn of_api(reply: &Reply, verb: Verb) -> ProviderError {
     match reply.status.as_u16() {
         401 => match items.iter().find_map(missing_scope) {
             Some(scope) => ProviderError::Forbidden {
-                reason: format!(
-                    "the scope {scope} was not granted; connect again and leave it ticked"
-                ),
+                reason: format!("the scope {scope} was not granted; connect again and leave it ticked"),
             },
             None if items.iter().any(is_refresh_token) => ProviderError::AccessRevoked,
             None => ProviderError::TokenExpired,
@@ -46,9 +37,7 @@ pub(super) fn of_token(reply: &Reply) -> ProviderError {
     let items = items(reply);
     let is_grant_invalid = fault(reply).error.as_deref() == Some("invalid_grant");
     match reply.status.as_u16() {
-        400 | 401 if is_grant_invalid || items.iter().any(is_refresh_token) => {
-            ProviderError::AccessRevoked
-        }
+        400 | 401 if is_grant_invalid || items.iter().any(is_refresh_token) => ProviderError::AccessRevoked,
         status @ (400 | 401 | 403) => ProviderError::Refused { reason: codes(status, &items) },
         429 => ProviderError::Throttled { until: until(reply) },
         // A code or refresh token may be spent although the answer is an error.
@@ -60,11 +49,7 @@ pub(super) fn of_token(reply: &Reply) -> ProviderError {
 pub(super) fn usage(headers: &HeaderMap) -> Vec<Usage> {
     let pairs = [
         ("x-ratelimit-limit", "x-ratelimit-usage", [profile::QUARTER, profile::DAY]),
-        (
-            "x-readratelimit-limit",
-            "x-readratelimit-usage",
-            [profile::READS_QUARTER, profile::READS_DAY],
-        ),
+        ("x-readratelimit-limit", "x-readratelimit-usage", [profile::READS_QUARTER, profile::READS_DAY]),
     ];
     let numbers = |name: &str| {
         let text = headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or("");
@@ -75,9 +60,10 @@ pub(super) fn usage(headers: &HeaderMap) -> Vec<Usage> {
     for (limit, used, names) in pairs {
         let both = numbers(limit).into_iter().zip(numbers(used));
         usages.extend(
-            names.into_iter().zip(both).filter_map(|(name, (limit, used))| {
-                Some(Usage { name, used: used?, limit: limit? })
-            }),
+            names
+                .into_iter()
+                .zip(both)
+                .filter_map(|(name, (limit, used))| Some(Usage { name, used: used?, limit: limit? })),
         );
     }
     usages
@@ -89,8 +75,7 @@ fn until(reply: &Reply) -> Option<Instant> {
     if let Some(at) = reply.retry_after(now) {
         return Some(at);
     }
-    let is_day =
-        |it: &Usage| it.used >= it.limit && [profile::DAY, profile::READS_DAY].contains(&it.name);
+    let is_day = |it: &Usage| it.used >= it.limit && [profile::DAY, profile::READS_DAY].contains(&it.name);
     let window_ms = if usage(&reply.headers).iter().any(is_day) { DAY_MS } else { QUARTER_MS };
     Some(Instant(now.0.div_euclid(window_ms).saturating_add(1).saturating_mul(window_ms)))
 }
@@ -111,23 +96,20 @@ fn missing_scope(item: &wire::FaultItem) -> Option<&'static str> {
 }
 
 fn is_refresh_token(item: &wire::FaultItem) -> bool {
-    item.resource.as_deref() == Some("RefreshToken")
-        || item.field.as_deref() == Some("refresh_token")
+    item.resource.as_deref() == Some("RefreshToken") || item.field.as_deref() == Some("refresh_token")
 }
 
 /// The provider's stable codes, such as `status 400: RequestToken code invalid`.
 fn codes(status: u16, items: &[wire::FaultItem]) -> String {
     let word = |it: &Option<String>| {
         let is_code = |it: &&str| {
-            (1..=40).contains(&it.len())
-                && it.bytes().all(|it| it.is_ascii_alphabetic() || b"_:".contains(&it))
+            (1..=40).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_alphabetic() || b"_:".contains(&it))
         };
         it.as_deref().filter(is_code).map(str::to_owned)
     };
     let mut text = format!("status {status}");
     for (index, item) in items.iter().take(3).enumerate() {
-        let words: Vec<String> =
-            [&item.resource, &item.field, &item.code].into_iter().filter_map(word).collect();
+        let words: Vec<String> = [&item.resource, &item.field, &item.code].into_iter().filter_map(word).collect();
         text.push_str(if index == 0 { ": " } else { ", " });
         text.push_str(&words.join(" "));
     }

@@ -26,10 +26,7 @@ const LISTED_PER_PAGE: usize = 200;
 const LISTING_PAGES_MAX: u32 = 500;
 
 /// One page of [`DataProvider::fetch`](engine::provider::DataProvider::fetch).
-pub(super) async fn fetch(
-    session: &Session,
-    request: &FetchRequest,
-) -> Result<Page, ProviderError> {
+pub(super) async fn fetch(session: &Session, request: &FetchRequest) -> Result<Page, ProviderError> {
     if request.data_type != DataType::Workout {
         return Err(ProviderError::Unsupported { what: format!("reading {}", request.data_type) });
     }
@@ -47,9 +44,7 @@ pub(super) async fn fetch(
                         return Ok(page("{\"activities\":[]}".into(), None, listing.at));
                     };
                     if last.page > 0 && first == last.first {
-                        return Err(ProviderError::Malformed {
-                            what: "the listing repeats a page".into(),
-                        });
+                        return Err(ProviderError::Malformed { what: "the listing repeats a page".into() });
                     }
                     (wire::Cursor { page: last.page + 1, first, ids }, listing.at)
                 }
@@ -81,22 +76,17 @@ fn page(body: String, next: Option<&wire::Cursor>, provider_time: Option<Instant
 
 fn cursor(text: &str) -> Result<wire::Cursor, ProviderError> {
     let cursor: wire::Cursor = serde_json::from_str(text).map_err(|_| foreign_cursor())?;
-    let fits = cursor.page == 0
-        || (cursor.page <= LISTING_PAGES_MAX && cursor.ids.len() <= LISTED_PER_PAGE);
+    let fits = cursor.page == 0 || (cursor.page <= LISTING_PAGES_MAX && cursor.ids.len() <= LISTED_PER_PAGE);
     if fits { Ok(cursor) } else { Err(foreign_cursor()) }
 }
 
 fn foreign_cursor() -> ProviderError {
-    ProviderError::Malformed {
-        what: "the cursor is not one of this listing; start the window again".into(),
-    }
+    ProviderError::Malformed { what: "the cursor is not one of this listing; start the window again".into() }
 }
 
 /// An id that may go into a path.
 pub(super) fn parse(id: &str) -> Result<u64, ProviderError> {
-    wire::parse_id(id).ok_or_else(|| ProviderError::Refused {
-        reason: "the id is not one of a strava activity".into(),
-    })
+    wire::parse_id(id).ok_or_else(|| ProviderError::Refused { reason: "the id is not one of a strava activity".into() })
 }
 
 struct Listing {
@@ -109,24 +99,18 @@ struct Listing {
 /// and so are its starts.
 async fn list(session: &Session, window: Interval, page: u32) -> Result<Listing, ProviderError> {
     if page > LISTING_PAGES_MAX {
-        return Err(ProviderError::Malformed {
-            what: format!("more than {LISTING_PAGES_MAX} pages in one listing"),
-        });
+        return Err(ProviderError::Malformed { what: format!("more than {LISTING_PAGES_MAX} pages in one listing") });
     }
     let after = window.from.0.saturating_sub(1).div_euclid(1000).max(0);
     let before = window.to.0.saturating_add(999).div_euclid(1000).max(0);
-    let path = format!(
-        "/athlete/activities?after={after}&before={before}&page={page}&per_page={LISTED_PER_PAGE}"
-    );
+    let path = format!("/athlete/activities?after={after}&before={before}&page={page}&per_page={LISTED_PER_PAGE}");
     let reply = session.send(Verb::Read, session.api(Method::GET, &path)).await?;
     if !reply.status.is_success() {
         return Err(fault::of_api(&reply, Verb::Read));
     }
     let raw: Vec<Value> = reply.json()?;
     if raw.len() > LISTED_PER_PAGE {
-        return Err(ProviderError::Malformed {
-            what: format!("more than {LISTED_PER_PAGE} activities in one page"),
-        });
+        return Err(ProviderError::Malformed { what: format!("more than {LISTED_PER_PAGE} activities in one page") });
     }
     let activities: Vec<wire::Activity> =
         raw.iter().map(|it| serde_json::from_value(it.clone()).unwrap_or_default()).collect();
@@ -137,10 +121,7 @@ async fn list(session: &Session, window: Interval, page: u32) -> Result<Listing,
 }
 
 /// Every summary of a window, as it came.
-async fn list_all(
-    session: &Session,
-    window: Interval,
-) -> Result<Vec<(wire::Activity, Value)>, ProviderError> {
+async fn list_all(session: &Session, window: Interval) -> Result<Vec<(wire::Activity, Value)>, ProviderError> {
     let mut all: Vec<(wire::Activity, Value)> = Vec::new();
     let mut first = None;
     for page in 1..=LISTING_PAGES_MAX {
@@ -151,16 +132,11 @@ async fn list_all(
         }
         all.extend(listing.activities.into_iter().zip(listing.raw));
     }
-    Err(ProviderError::Malformed {
-        what: format!("more than {LISTING_PAGES_MAX} pages in one listing"),
-    })
+    Err(ProviderError::Malformed { what: format!("more than {LISTING_PAGES_MAX} pages in one listing") })
 }
 
 /// The entries of the next ids, which it takes away, as the body of a page.
-async fn gather(
-    session: &Session,
-    ids: &mut Vec<u64>,
-) -> Result<(String, Option<Instant>), ProviderError> {
+async fn gather(session: &Session, ids: &mut Vec<u64>) -> Result<(String, Option<Instant>), ProviderError> {
     let mut body = String::from("{\"activities\":[");
     let mut at = None;
     let mut n_read = 0;
@@ -191,16 +167,12 @@ async fn entry(session: &Session, id: u64) -> Result<(String, Option<Instant>), 
         return Ok((format!("{{\"id\":{id},\"deleted\":true}}"), None));
     };
     // An activity that was typed in has no streams, and a call saved is one of a hundred.
-    let streams =
-        if activity.manual == Some(true) { "null".into() } else { measured(session, id).await? };
+    let streams = if activity.manual == Some(true) { "null".into() } else { measured(session, id).await? };
     Ok((format!("{{\"activity\":{},\"streams\":{streams}}}", text(&reply)?), reply.provider_time()))
 }
 
 /// An activity in its detailed form; `None` if it is not there.
-pub(super) async fn detail(
-    session: &Session,
-    id: u64,
-) -> Result<Option<(wire::Activity, Reply)>, ProviderError> {
+pub(super) async fn detail(session: &Session, id: u64) -> Result<Option<(wire::Activity, Reply)>, ProviderError> {
     let path = format!("/activities/{id}?include_all_efforts=false");
     let reply = session.send(Verb::Read, session.api(Method::GET, &path)).await?;
     if reply.status.as_u16() == 404 {
@@ -211,9 +183,7 @@ pub(super) async fn detail(
     }
     let activity: wire::Activity = reply.json()?;
     if activity.id != Some(id) {
-        return Err(ProviderError::Malformed {
-            what: "the answer is not the activity that was asked for".into(),
-        });
+        return Err(ProviderError::Malformed { what: "the answer is not the activity that was asked for".into() });
     }
     Ok(Some((activity, reply)))
 }
@@ -233,8 +203,7 @@ async fn measured(session: &Session, id: u64) -> Result<String, ProviderError> {
 }
 
 fn text(reply: &Reply) -> Result<&str, ProviderError> {
-    std::str::from_utf8(&reply.body)
-        .map_err(|_| ProviderError::Malformed { what: "the answer is not UTF-8".into() })
+    std::str::from_utf8(&reply.body).map_err(|_| ProviderError::Malformed { what: "the answer is not UTF-8".into() })
 }
 
 /// Everything that starts in a window: ours with streams, others by their summary, which is what matching needs.
@@ -243,21 +212,15 @@ pub(super) async fn find(session: &Session, window: Interval) -> Result<Vec<Foun
     let mut found = Vec::new();
     for (activity, raw) in list_all(session, window).await? {
         let Some(id) = activity.id else { continue };
-        let is_ours =
-            activity.external_id.as_deref().is_some_and(|it| marker::of_external_id(it).is_some());
+        let is_ours = activity.external_id.as_deref().is_some_and(|it| marker::of_external_id(it).is_some());
         let body = if is_ours || activity.manual == Some(true) {
             format!("{{\"activities\":[{}]}}", entry(session, id).await?.0)
         } else {
             Value::Array(vec![raw]).to_string()
         };
-        let raw = RawPage {
-            data_type: Some(DataType::Workout),
-            content_type: CONTENT_TYPE,
-            body: body.as_bytes(),
-            name: "",
-        };
-        let normal = normalize::normalize(&raw)
-            .map_err(|err| ProviderError::Malformed { what: err.to_string() })?;
+        let raw =
+            RawPage { data_type: Some(DataType::Workout), content_type: CONTENT_TYPE, body: body.as_bytes(), name: "" };
+        let normal = normalize::normalize(&raw).map_err(|err| ProviderError::Malformed { what: err.to_string() })?;
         found.extend(normal.records.into_iter().filter(|it| !it.deleted).map(|record| Found {
             external_id: record.origin.record.clone(),
             marker: record.origin.marker.clone(),
@@ -269,11 +232,7 @@ pub(super) async fn find(session: &Session, window: Interval) -> Result<Vec<Foun
 
 /// The id of the activity that carries this item's mark, if one starts in the window. The detailed form, which alone
 /// has a description, is read of those only that were made by hand.
-pub(super) async fn marked(
-    session: &Session,
-    item: &str,
-    window: Interval,
-) -> Result<Option<u64>, ProviderError> {
+pub(super) async fn marked(session: &Session, item: &str, window: Interval) -> Result<Option<u64>, ProviderError> {
     for (listed, _) in list_all(session, window).await? {
         let Some(id) = listed.id else { continue };
         let is_ours = match listed.manual {

@@ -22,9 +22,9 @@ mod write;
 use async_trait::async_trait;
 use engine::{
     provider::{
-        Authorize, DataProvider, FetchRequest, Found, Grant, MapperError, Normal, Page, Profile,
-        ProviderError, RawPage, Receipt, Tokens, Usage, Verb, VerifyError, WebhookAnswer,
-        WebhookRequest, WebhookSecrets, WriteOperation,
+        Authorize, DataProvider, FetchRequest, Found, Grant, MapperError, Normal, Page, Profile, ProviderError,
+        RawPage, Receipt, Tokens, Usage, Verb, VerifyError, WebhookAnswer, WebhookRequest, WebhookSecrets,
+        WriteOperation,
     },
     session::{Reply, Session},
 };
@@ -76,17 +76,9 @@ impl DataProvider for Strava {
 
     /// Strava says the granted scopes in the callback's query, not in this answer; a scope that was unticked shows
     /// as [`ProviderError::Forbidden`] at the first call that needs it.
-    async fn exchange(
-        &self,
-        session: &Session,
-        code: &str,
-        _: &str,
-        _: &str,
-    ) -> Result<Grant, ProviderError> {
-        let (tokens, account) =
-            token(session, &[("grant_type", "authorization_code"), ("code", code)], None).await?;
-        let account = account
-            .ok_or_else(|| ProviderError::Malformed { what: "no athlete in the grant".into() })?;
+    async fn exchange(&self, session: &Session, code: &str, _: &str, _: &str) -> Result<Grant, ProviderError> {
+        let (tokens, account) = token(session, &[("grant_type", "authorization_code"), ("code", code)], None).await?;
+        let account = account.ok_or_else(|| ProviderError::Malformed { what: "no athlete in the grant".into() })?;
         Ok(Grant { tokens, account: account.to_string() })
     }
 
@@ -101,18 +93,13 @@ impl DataProvider for Strava {
     /// Needs a living access token; [`ProviderError::TokenExpired`] asks for a refresh first, which itself says
     /// [`ProviderError::AccessRevoked`] when there is nothing left to withdraw.
     async fn revoke(&self, session: &Session, tokens: &Tokens) -> Result<(), ProviderError> {
-        let request = session
-            .auth(Method::POST, "/oauth/deauthorize")
-            .header(AUTHORIZATION, format!("Bearer {}", tokens.access));
+        let request =
+            session.auth(Method::POST, "/oauth/deauthorize").header(AUTHORIZATION, format!("Bearer {}", tokens.access));
         let reply = session.send(Verb::Auth, request).await?;
         if reply.status.is_success() { Ok(()) } else { Err(fault::of_api(&reply, Verb::Auth)) }
     }
 
-    async fn fetch(
-        &self,
-        session: &Session,
-        request: &FetchRequest,
-    ) -> Result<Page, ProviderError> {
+    async fn fetch(&self, session: &Session, request: &FetchRequest) -> Result<Page, ProviderError> {
         fetch::fetch(session, request).await
     }
 
@@ -136,11 +123,7 @@ impl DataProvider for Strava {
         fetch::find(session, window).await
     }
 
-    async fn write(
-        &self,
-        session: &Session,
-        operation: &WriteOperation<'_>,
-    ) -> Result<Receipt, ProviderError> {
+    async fn write(&self, session: &Session, operation: &WriteOperation<'_>) -> Result<Receipt, ProviderError> {
         write::write(session, operation).await
     }
 
@@ -153,11 +136,7 @@ impl DataProvider for Strava {
         write::poll(session, operation.item, handle).await
     }
 
-    fn verify(
-        &self,
-        secrets: &WebhookSecrets,
-        request: &WebhookRequest<'_>,
-    ) -> Result<WebhookAnswer, VerifyError> {
+    fn verify(&self, secrets: &WebhookSecrets, request: &WebhookRequest<'_>) -> Result<WebhookAnswer, VerifyError> {
         webhook::verify(secrets, request)
     }
 
@@ -172,11 +151,9 @@ async fn token(
     form: &[(&str, &str)],
     old: Option<&Tokens>,
 ) -> Result<(Tokens, Option<u64>), ProviderError> {
-    let mut fields =
-        vec![("client_id", session.client.id.as_str()), ("client_secret", &session.client.secret)];
+    let mut fields = vec![("client_id", session.client.id.as_str()), ("client_secret", &session.client.secret)];
     fields.extend_from_slice(form);
-    let reply =
-        session.send(Verb::Auth, session.auth(Method::POST, "/oauth/token").form(&fields)).await?;
+    let reply = session.send(Verb::Auth, session.auth(Method::POST, "/oauth/token").form(&fields)).await?;
     if !reply.status.is_success() {
         return Err(fault::of_token(&reply));
     }
@@ -185,14 +162,11 @@ async fn token(
 
 fn tokens(reply: &Reply, old: Option<&Tokens>) -> Result<(Tokens, Option<u64>), ProviderError> {
     // The old pair may be spent, so this is no plain failure.
-    let answer: wire::Token = reply.json().map_err(|_| ProviderError::Unknown {
-        what: "a token answer that cannot be read".into(),
-    })?;
+    let answer: wire::Token =
+        reply.json().map_err(|_| ProviderError::Unknown { what: "a token answer that cannot be read".into() })?;
     // Seconds beyond the year 275760 are no date; the token is then asked for its end by using it.
-    let expires_at = answer
-        .expires_at
-        .filter(|it| (0.0..8.64e12).contains(it))
-        .map(|it| Instant::from_seconds(it as i64));
+    let expires_at =
+        answer.expires_at.filter(|it| (0.0..8.64e12).contains(it)).map(|it| Instant::from_seconds(it as i64));
     let tokens = Tokens {
         access: answer.access_token,
         // Whatever comes back is stored; if nothing does, the old one stays good.

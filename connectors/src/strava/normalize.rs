@@ -23,48 +23,30 @@ const OFFSET_MAX_SECONDS: f64 = 18.0 * 3600.0;
 /// When it is neither: says what it is instead.
 pub(super) fn normalize(page: &RawPage<'_>) -> Result<Normal, MapperError> {
     let value: Value = serde_json::from_slice(page.body).map_err(|err| {
-        MapperError(format!(
-            "expected a strava page, but it is no JSON at line {} column {}",
-            err.line(),
-            err.column()
-        ))
+        MapperError(format!("expected a strava page, but it is no JSON at line {} column {}", err.line(), err.column()))
     })?;
     let mut normal = Normal::default();
     match &value {
         Value::Object(fields) => match fields.get("activities") {
             Some(Value::Array(entries)) => {
-                entries
-                    .iter()
-                    .enumerate()
-                    .for_each(|(index, entry)| add_entry(&mut normal, index, entry));
+                entries.iter().enumerate().for_each(|(index, entry)| add_entry(&mut normal, index, entry));
             }
             Some(_) => {
-                return Err(MapperError(
-                    "expected a strava page, but its activities are no list".into(),
-                ));
+                return Err(MapperError("expected a strava page, but its activities are no list".into()));
             }
             None if is_activity(&value) => add(&mut normal, &at(&value, 0), &value, None),
             None => {
-                return Err(MapperError(
-                    "expected a strava page or activity, but it is another object".into(),
-                ));
+                return Err(MapperError("expected a strava page or activity, but it is another object".into()));
             }
         },
         Value::Array(entries) => {
             if !entries.is_empty() && !entries.iter().any(is_activity) {
-                return Err(MapperError(
-                    "expected a list of strava activities, but it lists something else".into(),
-                ));
+                return Err(MapperError("expected a list of strava activities, but it lists something else".into()));
             }
-            entries
-                .iter()
-                .enumerate()
-                .for_each(|(index, entry)| add(&mut normal, &at(entry, index), entry, None));
+            entries.iter().enumerate().for_each(|(index, entry)| add(&mut normal, &at(entry, index), entry, None));
         }
         _ => {
-            return Err(MapperError(
-                "expected a strava page, but it is neither an object nor a list".into(),
-            ));
+            return Err(MapperError("expected a strava page, but it is neither an object nor a list".into()));
         }
     }
     Ok(normal)
@@ -76,10 +58,7 @@ fn is_activity(value: &Value) -> bool {
 
 /// The place of an entry in issues: its id, else where it stands.
 fn at(value: &Value, index: usize) -> String {
-    value
-        .get("id")
-        .and_then(wire::as_id)
-        .map_or_else(|| format!("entry {index}"), |it| it.to_string())
+    value.get("id").and_then(wire::as_id).map_or_else(|| format!("entry {index}"), |it| it.to_string())
 }
 
 fn issue(normal: &mut Normal, code: &'static str, at: &str, text: &str) {
@@ -88,17 +67,10 @@ fn issue(normal: &mut Normal, code: &'static str, at: &str, text: &str) {
 
 fn add_entry(normal: &mut Normal, index: usize, entry: &Value) {
     if let Some(activity) = entry.get("activity") {
-        return add(
-            normal,
-            &at(activity, index),
-            activity,
-            entry.get("streams").filter(|it| !it.is_null()),
-        );
+        return add(normal, &at(activity, index), activity, entry.get("streams").filter(|it| !it.is_null()));
     }
     match entry.get("id").and_then(wire::as_id) {
-        Some(id) if entry.get("deleted") == Some(&Value::Bool(true)) => {
-            normal.records.push(tombstone(id))
-        }
+        Some(id) if entry.get("deleted") == Some(&Value::Bool(true)) => normal.records.push(tombstone(id)),
         _ => issue(normal, "malformed", &at(entry, index), "neither an activity nor a tombstone"),
     }
 }
@@ -145,12 +117,7 @@ fn policy() -> Policy {
     Policy { retention_days: None, no_ai: true, no_combining: true }
 }
 
-fn record(
-    normal: &mut Normal,
-    at: &str,
-    activity: &wire::Activity,
-    measured: Option<&Value>,
-) -> Option<Record> {
+fn record(normal: &mut Normal, at: &str, activity: &wire::Activity, measured: Option<&Value>) -> Option<Record> {
     let Some(id) = activity.id else {
         issue(normal, "malformed", at, "the activity has no id");
         return None;
@@ -160,12 +127,7 @@ fn record(
     let (sport, sport_detail) =
         sport::from_strava(name, activity.trainer == Some(true), activity.start_latlng.len() == 2);
     if !sport::is_known(name) {
-        issue(
-            normal,
-            "unknown_type",
-            at,
-            "the sport is not known here; it is kept as other, with its name",
-        );
+        issue(normal, "unknown_type", at, "the sport is not known here; it is kept as other, with its name");
     }
     let (notes, described) = marker::split(activity.description.as_deref().unwrap_or(""));
     let marker = activity.external_id.as_deref().and_then(marker::of_external_id).or(described);
@@ -174,19 +136,14 @@ fn record(
     workout.notes = notes;
     workout.laps = laps(normal, at, activity, time.start);
     if let Some(measured) = measured {
-        let context =
-            streams::Context { at, sport, has_power: activity.device_watts == Some(true) };
+        let context = streams::Context { at, sport, has_power: activity.device_watts == Some(true) };
         workout.streams = streams::read(&mut normal.issues, &context, measured);
     }
     Some(Record {
         data_type: DataType::Workout,
         origin: Origin {
             device: activity.device_name.clone().filter(|it| !it.is_empty()),
-            method: if activity.manual == Some(true) {
-                RecordingMethod::Manual
-            } else {
-                RecordingMethod::Unknown
-            },
+            method: if activity.manual == Some(true) { RecordingMethod::Manual } else { RecordingMethod::Unknown },
             marker,
             ..origin(id)
         },
@@ -222,11 +179,7 @@ fn span(normal: &mut Normal, at: &str, activity: &wire::Activity) -> Option<Span
     if offset.is_none() {
         issue(normal, "no_time_zone", at, "neither an offset nor a local start");
     }
-    let zone = activity
-        .timezone
-        .as_deref()
-        .and_then(|it| it.split_once(") "))
-        .map(|(_, zone)| zone.trim().to_owned());
+    let zone = activity.timezone.as_deref().and_then(|it| it.split_once(") ")).map(|(_, zone)| zone.trim().to_owned());
     let zone = zone.filter(|it| !it.is_empty());
     Some(Span { start, end: start.plus(elapsed), offset_seconds: offset, zone })
 }
@@ -242,12 +195,7 @@ fn summary(normal: &mut Normal, at: &str, activity: &wire::Activity, sport: Spor
         let value = value?;
         let is_within = (low..=high).contains(&value);
         if !is_within {
-            issue(
-                normal,
-                "out_of_range",
-                at,
-                &format!("the {what} is not one that a person can have"),
-            );
+            issue(normal, "out_of_range", at, &format!("the {what} is not one that a person can have"));
         }
         is_within.then_some(value)
     };
@@ -267,11 +215,7 @@ fn summary(normal: &mut Normal, at: &str, activity: &wire::Activity, sport: Spor
         ),
         heart_rate_mean: within(given(activity.average_heartrate), pulse, "mean heart rate"),
         heart_rate_max: within(given(activity.max_heartrate), pulse, "greatest heart rate"),
-        cadence_mean: within(
-            given(activity.average_cadence).map(|it| it * pace),
-            (0.0, 1_000.0),
-            "cadence",
-        ),
+        cadence_mean: within(given(activity.average_cadence).map(|it| it * pace), (0.0, 1_000.0), "cadence"),
         // Without a power meter Strava gives an estimate of its own.
         power_mean: within(
             activity.average_watts.filter(|_| activity.device_watts == Some(true)),

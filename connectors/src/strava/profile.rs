@@ -1,8 +1,6 @@
 //! What Strava can do, as data.
 
-use engine::provider::{
-    Access, Auth, Delivery, Limit, PAGE_BYTES_MAX, Profile, Scope, TypeProfile, Verbs,
-};
+use engine::provider::{Access, Auth, Delivery, Limit, PAGE_BYTES_MAX, Profile, Scope, TypeProfile, Verbs};
 use schemas::data_type::DataType;
 use std::time::Duration;
 

@@ -18,10 +18,7 @@ use schemas::{
 /// Why Strava can hold nothing of it.
 pub(super) fn project(record: &Record) -> Result<Record, String> {
     if record.deleted {
-        return Err(
-            "strava deletes no activities for other applications; the person can delete it there"
-                .into(),
-        );
+        return Err("strava deletes no activities for other applications; the person can delete it there".into());
     }
     let Body::Workout(workout) = &record.body else {
         return Err(format!(
@@ -35,9 +32,11 @@ pub(super) fn project(record: &Record) -> Result<Record, String> {
     let streams = streams(&workout.streams, workout.sport, shift_ms);
     let is_manual = streams.offsets_ms.is_empty();
     if is_manual && record.time.offset_seconds.is_none() {
-        return Err("strava takes the local start of a workout without streams, and its offset from UTC is not known; \
+        return Err(
+            "strava takes the local start of a workout without streams, and its offset from UTC is not known; \
                     give its offset or its streams"
-            .into());
+                .into(),
+        );
     }
     // A file names the sport more coarsely than a form does.
     let detail = workout.sport_detail.as_deref().filter(|_| is_manual);
@@ -51,16 +50,10 @@ pub(super) fn project(record: &Record) -> Result<Record, String> {
     projected.body = Body::Workout(Box::new(Workout {
         sport,
         sport_detail,
-        title: Some(
-            workout.title.clone().filter(|it| !it.is_empty()).unwrap_or_else(|| "Workout".into()),
-        ),
+        title: Some(workout.title.clone().filter(|it| !it.is_empty()).unwrap_or_else(|| "Workout".into())),
         notes: workout.notes.as_deref().and_then(plain),
         distance_m: workout.distance_m.map(|it| to(it, 0.1)).filter(|it| *it != 0.0),
-        energy_kcal: workout
-            .energy_kcal
-            .filter(|_| !is_manual)
-            .map(f64::round)
-            .filter(|it| *it != 0.0),
+        energy_kcal: workout.energy_kcal.filter(|_| !is_manual).map(f64::round).filter(|it| *it != 0.0),
         // One lap is the whole, which Strava makes by itself.
         laps: if is_manual || laps.len() < 2 { Vec::new() } else { laps },
         streams,
@@ -111,9 +104,7 @@ fn streams(streams: &Streams, sport: Sport, shift_ms: i64) -> Streams {
     };
     // A place has both coordinates or none.
     let place = |wanted: &Column, other: &Column| {
-        let both = kept
-            .iter()
-            .map(|index| other.get(*index).and(wanted.get(*index)).map(|it| to(it, 1e-6)));
+        let both = kept.iter().map(|index| other.get(*index).and(wanted.get(*index)).map(|it| to(it, 1e-6)));
         Column::from_options(both.collect())
     };
     // Of one leg, whole turns.

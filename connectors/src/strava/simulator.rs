@@ -159,12 +159,7 @@ impl Simulator {
     /// The ids of an athlete's activities, ascending.
     #[must_use]
     pub fn activities(&self, athlete: u64) -> Vec<u64> {
-        self.state()
-            .activities
-            .iter()
-            .filter(|(_, it)| it.athlete == athlete)
-            .map(|(id, _)| *id)
-            .collect()
+        self.state().activities.iter().filter(|(_, it)| it.athlete == athlete).map(|(id, _)| *id).collect()
     }
 
     /// Tokens of an athlete with these comma-separated scopes, as if they had approved.
@@ -188,14 +183,7 @@ impl Simulator {
     /// The notification that an athlete withdrew our access.
     #[must_use]
     pub fn deauthorization_event(&self, athlete: u64) -> WebhookEvent {
-        subscription::event(
-            self,
-            "athlete",
-            athlete,
-            "update",
-            athlete,
-            serde_json::json!({ "authorized": "false" }),
-        )
+        subscription::event(self, "athlete", athlete, "update", athlete, serde_json::json!({ "authorized": "false" }))
     }
 
     /// Where notifications go, once there is a subscription.

@@ -58,11 +58,7 @@ const SPORTS: [(&str, Sport); 50] = [
 
 /// What a Strava activity is here, and Strava's own name where it says more. Strava keeps neither *indoors* nor
 /// *open water* in the name: the one is its trainer flag, the other is whether a place was recorded.
-pub(super) fn from_strava(
-    name: &str,
-    is_trainer: bool,
-    has_place: bool,
-) -> (Sport, Option<String>) {
+pub(super) fn from_strava(name: &str, is_trainer: bool, has_place: bool) -> (Sport, Option<String>) {
     let known = SPORTS.iter().find(|(it, _)| *it == name).map(|(_, sport)| *sport);
     let sport = match known {
         Some(Sport::Running) if is_trainer => Sport::TreadmillRunning,
@@ -123,14 +119,7 @@ pub(super) fn to_strava(sport: Sport, detail: Option<&str>) -> (&'static str, bo
 
 /// Whether Strava counts the cadence of one leg, so that steps are twice as many.
 pub(super) fn is_on_foot(sport: Sport) -> bool {
-    matches!(
-        sport,
-        Sport::Running
-            | Sport::TrailRunning
-            | Sport::TreadmillRunning
-            | Sport::Walking
-            | Sport::Hiking
-    )
+    matches!(sport, Sport::Running | Sport::TrailRunning | Sport::TreadmillRunning | Sport::Walking | Sport::Hiking)
 }
 
 /// Whether Strava has a sport type of that name.

@@ -10,8 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The streams that are asked for.
-pub(super) const KEYS: &str =
-    "time,distance,latlng,altitude,velocity_smooth,heartrate,cadence,watts,temp,moving";
+pub(super) const KEYS: &str = "time,distance,latlng,altitude,velocity_smooth,heartrate,cadence,watts,temp,moving";
 
 /// The last second of a stream that is believed (100 days).
 const SECONDS_MAX: f64 = 8_640_000.0;
@@ -30,19 +29,15 @@ pub(super) struct Context<'a> {
 /// Reads `key_by_type` streams (an object), or the older list of `{type, data}`.
 pub(super) fn read(issues: &mut Vec<Issue>, context: &Context<'_>, streams: &Value) -> Streams {
     let by_key: BTreeMap<&str, &Vec<Value>> = match streams {
-        Value::Object(it) => it
-            .iter()
-            .filter_map(|(key, it)| Some((key.as_str(), it.get("data")?.as_array()?)))
-            .collect(),
-        Value::Array(it) => it
-            .iter()
-            .filter_map(|it| Some((it.get("type")?.as_str()?, it.get("data")?.as_array()?)))
-            .collect(),
+        Value::Object(it) => {
+            it.iter().filter_map(|(key, it)| Some((key.as_str(), it.get("data")?.as_array()?))).collect()
+        }
+        Value::Array(it) => {
+            it.iter().filter_map(|it| Some((it.get("type")?.as_str()?, it.get("data")?.as_array()?))).collect()
+        }
         _ => BTreeMap::new(),
     };
-    let mut tell = |code: &'static str, text: String| {
-        issues.push(Issue { code, at: context.at.to_owned(), text })
-    };
+    let mut tell = |code: &'static str, text: String| issues.push(Issue { code, at: context.at.to_owned(), text });
     let Some(times) = by_key.get("time").filter(|it| !it.is_empty()) else {
         if by_key.values().any(|it| !it.is_empty()) {
             tell("no_time", "there are streams but none of time; they are left out".into());
@@ -51,18 +46,12 @@ pub(super) fn read(issues: &mut Vec<Issue>, context: &Context<'_>, streams: &Val
     };
     let (kept, offsets_ms) = ascending(times);
     if kept.len() < times.len() {
-        tell(
-            "no_time",
-            "some moments of the streams have no time of their own; they are left out".into(),
-        );
+        tell("no_time", "some moments of the streams have no time of their own; they are left out".into());
     }
     let mut column = |key: &str, (low, high): (f64, f64), read: &dyn Fn(&Value) -> Option<f64>| {
         let Some(values) = by_key.get(key) else { return Column::default() };
         if values.len() != times.len() {
-            tell(
-                "malformed",
-                format!("the stream {key} is not as long as that of time; it is left out"),
-            );
+            tell("malformed", format!("the stream {key} is not as long as that of time; it is left out"));
             return Column::default();
         }
         let mut n_outside = 0_usize;
@@ -86,11 +75,7 @@ pub(super) fn read(issues: &mut Vec<Issue>, context: &Context<'_>, streams: &Val
         altitude: column("altitude", (-1_000.0, 20_000.0), plain),
         heart_rate: column("heartrate", DataType::HeartRate.plausible(), plain),
         cadence: column("cadence", (0.0, 1_000.0), &|it| Some(wire::as_number(it)? * pace)),
-        power: if context.has_power {
-            column("watts", (0.0, 10_000.0), plain)
-        } else {
-            Column::default()
-        },
+        power: if context.has_power { column("watts", (0.0, 10_000.0), plain) } else { Column::default() },
         speed: column("velocity_smooth", (0.0, 200.0), plain),
         distance: column("distance", DataType::Distance.plausible(), plain),
         temperature: column("temp", (-80.0, 80.0), plain),
@@ -103,8 +88,7 @@ fn ascending(times: &[Value]) -> (Vec<usize>, Vec<i64>) {
     let mut kept = Vec::with_capacity(times.len());
     let mut offsets_ms: Vec<i64> = Vec::with_capacity(times.len());
     for (index, time) in times.iter().enumerate() {
-        let Some(seconds) = wire::as_number(time).filter(|it| (0.0..=SECONDS_MAX).contains(it))
-        else {
+        let Some(seconds) = wire::as_number(time).filter(|it| (0.0..=SECONDS_MAX).contains(it)) else {
             continue;
         };
         let offset_ms = (seconds * 1000.0).round() as i64;

@@ -42,11 +42,7 @@ impl Bench {
         let kit = Kit::default();
         kit.set_now(at("2026-05-04T10:07:00Z"));
         let simulator = Simulator::new(kit, options);
-        simulator.seed_athlete(Athlete {
-            id: ATHLETE,
-            offset_seconds: 7200,
-            zone: "Europe/Berlin".into(),
-        });
+        simulator.seed_athlete(Athlete { id: ATHLETE, offset_seconds: 7200, zone: "Europe/Berlin".into() });
         let running = simulator.start(([127, 0, 0, 1], 0).into()).await.unwrap();
         let session = Session {
             http: http_client().unwrap(),
@@ -106,12 +102,7 @@ fn always() -> Interval {
 }
 
 fn normalize(body: &[u8]) -> Result<Normal, String> {
-    let page = RawPage {
-        data_type: Some(DataType::Workout),
-        content_type: "application/json",
-        body,
-        name: "",
-    };
+    let page = RawPage { data_type: Some(DataType::Workout), content_type: "application/json", body, name: "" };
     Strava::default().normalize(&page).map_err(|err| err.to_string())
 }
 
@@ -154,8 +145,7 @@ fn foreign(workout: Workout) -> Record {
 /// A run with all that a file holds, one moment in thirty seconds.
 fn measured() -> Workout {
     let n = 61_i32;
-    let column =
-        |value: &dyn Fn(f64) -> f64| Column((0..n).map(|it| value(f64::from(it))).collect());
+    let column = |value: &dyn Fn(f64) -> f64| Column((0..n).map(|it| value(f64::from(it))).collect());
     Workout {
         sport: schemas::workout::Sport::Running,
         title: Some("Evening run".into()),

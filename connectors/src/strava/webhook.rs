@@ -1,9 +1,7 @@
 //! Notifications of a push subscription (`https://developers.strava.com/docs/webhooks/`).
 
 use super::wire;
-use engine::provider::{
-    Change, Notification, VerifyError, WebhookAnswer, WebhookRequest, WebhookSecrets,
-};
+use engine::provider::{Change, Notification, VerifyError, WebhookAnswer, WebhookRequest, WebhookSecrets};
 use hmac::{Hmac, KeyInit, Mac};
 use schemas::data_type::DataType;
 use sha2::Sha256;
@@ -17,10 +15,7 @@ pub(super) const SIGNATURE: &str = "x-strava-signature";
 
 /// Whether a notification is Strava's, and what it says. A notification is only ever a hint to read the activity
 /// with its owner's token; what it says of the activity is not used.
-pub(super) fn verify(
-    secrets: &WebhookSecrets,
-    request: &WebhookRequest<'_>,
-) -> Result<WebhookAnswer, VerifyError> {
+pub(super) fn verify(secrets: &WebhookSecrets, request: &WebhookRequest<'_>) -> Result<WebhookAnswer, VerifyError> {
     match request.method {
         "GET" => handshake(secrets, request.query),
         "POST" => event(secrets, request),
@@ -50,10 +45,7 @@ fn is_same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
 }
 
-fn event(
-    secrets: &WebhookSecrets,
-    request: &WebhookRequest<'_>,
-) -> Result<WebhookAnswer, VerifyError> {
+fn event(secrets: &WebhookSecrets, request: &WebhookRequest<'_>) -> Result<WebhookAnswer, VerifyError> {
     match request.headers.get(SIGNATURE) {
         Some(it) => check_signature(secrets, it.to_str().unwrap_or(""), request.body)?,
         None if secrets.require_signature => {
@@ -76,38 +68,26 @@ fn event(
             Some(Change::Named { data_type: DataType::Workout, ids: vec![object.to_string()] })
         }
         // Believed as it comes, so an unsigned one can be forged: require signatures where Strava sends them.
-        (Some("athlete"), Some("update")) if is_unauthorized(&event.updates) => {
-            Some(Change::Revoked)
-        }
+        (Some("athlete"), Some("update")) if is_unauthorized(&event.updates) => Some(Change::Revoked),
         _ => None,
     };
-    let notifications = change
-        .into_iter()
-        .map(|change| Notification { account: owner.to_string(), change })
-        .collect();
+    let notifications = change.into_iter().map(|change| Notification { account: owner.to_string(), change }).collect();
     Ok(WebhookAnswer { status: 200, body: String::new(), notifications })
 }
 
 fn is_unauthorized(updates: &serde_json::Value) -> bool {
-    updates
-        .get("authorized")
-        .is_some_and(|it| it == "false" || *it == serde_json::Value::Bool(false))
+    updates.get("authorized").is_some_and(|it| it == "false" || *it == serde_json::Value::Bool(false))
 }
 
 fn check_signature(secrets: &WebhookSecrets, header: &str, body: &[u8]) -> Result<(), VerifyError> {
     if secrets.client_secret.is_empty() {
-        return Err(VerifyError(
-            "the notification is signed but no client secret is configured".into(),
-        ));
+        return Err(VerifyError("the notification is signed but no client secret is configured".into()));
     }
-    let part = |name: &str| {
-        header.split(',').find_map(|it| it.trim().strip_prefix(name)?.strip_prefix('='))
-    };
+    let part = |name: &str| header.split(',').find_map(|it| it.trim().strip_prefix(name)?.strip_prefix('='));
     let (Some(at), Some(tag)) = (part("t"), part("v1").and_then(|it| hex::decode(it).ok())) else {
         return Err(VerifyError("the signature is not of the form t=…,v1=…".into()));
     };
-    let seconds: i64 =
-        at.parse().map_err(|_| VerifyError("the signature has no readable time".into()))?;
+    let seconds: i64 = at.parse().map_err(|_| VerifyError("the signature has no readable time".into()))?;
     if mac(&secrets.client_secret, at, body).verify_slice(&tag).is_err() {
         return Err(VerifyError("the signature does not fit the body".into()));
     }
@@ -120,8 +100,7 @@ fn check_signature(secrets: &WebhookSecrets, header: &str, body: &[u8]) -> Resul
 
 /// What a signature is made of.
 fn mac(secret: &str, at: &str, body: &[u8]) -> Hmac<Sha256> {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(at.as_bytes());
     mac.update(b".");
     mac.update(body);

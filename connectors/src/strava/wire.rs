@@ -83,9 +83,7 @@ pub(super) struct Activity {
 impl Activity {
     /// Whether this is an activity at all and not another object that has an id, such as a lap or an athlete.
     pub(super) fn is_one(&self) -> bool {
-        self.id.is_some()
-            && self.start_date.is_some()
-            && (self.sport_type.is_some() || self.kind.is_some())
+        self.id.is_some() && self.start_date.is_some() && (self.sport_type.is_some() || self.kind.is_some())
     }
 }
 

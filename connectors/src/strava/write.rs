@@ -24,10 +24,7 @@ const UPLOAD_WAIT: Duration = Duration::from_secs(2);
 const LOOK_AROUND: Duration = Duration::from_secs(86_400);
 
 /// Brings one operation to Strava.
-pub(super) async fn write(
-    session: &Session,
-    operation: &WriteOperation<'_>,
-) -> Result<Receipt, ProviderError> {
+pub(super) async fn write(session: &Session, operation: &WriteOperation<'_>) -> Result<Receipt, ProviderError> {
     match operation.action {
         Action::Create { record } => {
             let workout = workout(record)?;
@@ -37,12 +34,10 @@ pub(super) async fn write(
                 upload(session, operation.item, record, workout).await
             }
         }
-        Action::Update { external_id, record } => {
-            update(session, operation.item, external_id, record).await
+        Action::Update { external_id, record } => update(session, operation.item, external_id, record).await,
+        Action::Delete { .. } => {
+            Err(ProviderError::Unsupported { what: "deleting an activity; the person can do it at strava".into() })
         }
-        Action::Delete { .. } => Err(ProviderError::Unsupported {
-            what: "deleting an activity; the person can do it at strava".into(),
-        }),
     }
 }
 
@@ -58,19 +53,14 @@ fn title(workout: &Workout) -> &str {
     workout.title.as_deref().unwrap_or("Workout")
 }
 
-async fn upload(
-    session: &Session,
-    item: ItemId,
-    record: &Record,
-    workout: &Workout,
-) -> Result<Receipt, ProviderError> {
+async fn upload(session: &Session, item: ItemId, record: &Record, workout: &Workout) -> Result<Receipt, ProviderError> {
     let name = marker::external_id(item);
-    let bytes = crate::formats::fit::write(record, &item.to_string())
-        .map_err(|reason| ProviderError::Refused { reason })?;
-    let file =
-        Part::bytes(bytes).file_name(name.clone()).mime_str("application/octet-stream").map_err(
-            |_| ProviderError::Refused { reason: "the upload cannot be put together".into() },
-        )?;
+    let bytes =
+        crate::formats::fit::write(record, &item.to_string()).map_err(|reason| ProviderError::Refused { reason })?;
+    let file = Part::bytes(bytes)
+        .file_name(name.clone())
+        .mime_str("application/octet-stream")
+        .map_err(|_| ProviderError::Refused { reason: "the upload cannot be put together".into() })?;
     let (sport_type, is_trainer) = sport::to_strava(workout.sport, workout.sport_detail.as_deref());
     let mut form = Form::new()
         .text("data_type", "fit")
@@ -85,15 +75,12 @@ async fn upload(
     if is_trainer {
         form = form.text("trainer", "1");
     }
-    let reply =
-        session.send(Verb::Write, session.api(Method::POST, "/uploads").multipart(form)).await?;
+    let reply = session.send(Verb::Write, session.api(Method::POST, "/uploads").multipart(form)).await?;
     match (reply.status.as_u16(), reply.json::<wire::Upload>()) {
         (200..=299, Ok(upload)) => settle(session, item, &upload).await,
         (200..=299, Err(_)) => Err(unreadable()),
         // Some refusals carry the upload's own error.
-        (400 | 409 | 422, Ok(upload)) if upload.error.is_some() => {
-            settle(session, item, &upload).await
-        }
+        (400 | 409 | 422, Ok(upload)) if upload.error.is_some() => settle(session, item, &upload).await,
         _ => Err(fault::of_api(&reply, Verb::Write)),
     }
 }
@@ -104,38 +91,24 @@ fn unreadable() -> ProviderError {
 }
 
 /// Asks after an upload.
-pub(super) async fn poll(
-    session: &Session,
-    item: ItemId,
-    handle: &str,
-) -> Result<Receipt, ProviderError> {
-    let id = wire::parse_id(handle).ok_or_else(|| ProviderError::Refused {
-        reason: "the handle is not one of a strava upload".into(),
-    })?;
-    let reply =
-        session.send(Verb::Read, session.api(Method::GET, &format!("/uploads/{id}"))).await?;
+pub(super) async fn poll(session: &Session, item: ItemId, handle: &str) -> Result<Receipt, ProviderError> {
+    let id = wire::parse_id(handle)
+        .ok_or_else(|| ProviderError::Refused { reason: "the handle is not one of a strava upload".into() })?;
+    let reply = session.send(Verb::Read, session.api(Method::GET, &format!("/uploads/{id}"))).await?;
     match reply.status.as_u16() {
         200..=299 => settle(session, item, &reply.json()?).await,
-        404 => Err(ProviderError::Unknown {
-            what: "the upload is not known at strava any more".into(),
-        }),
+        404 => Err(ProviderError::Unknown { what: "the upload is not known at strava any more".into() }),
         _ => Err(fault::of_api(&reply, Verb::Read)),
     }
 }
 
-async fn settle(
-    session: &Session,
-    item: ItemId,
-    upload: &wire::Upload,
-) -> Result<Receipt, ProviderError> {
+async fn settle(session: &Session, item: ItemId, upload: &wire::Upload) -> Result<Receipt, ProviderError> {
     if let Some(id) = upload.activity_id {
         return Ok(Receipt::Applied { external_id: id.to_string() });
     }
     if let Some(error) = upload.error.as_deref().filter(|it| !it.is_empty()) {
         let Some(id) = duplicate_of(error) else {
-            return Err(ProviderError::Refused {
-                reason: "strava could not make an activity of the file".into(),
-            });
+            return Err(ProviderError::Refused { reason: "strava could not make an activity of the file".into() });
         };
         let ours = match fetch::detail(session, id).await {
             Ok(held) => held.is_some_and(|(held, _)| fetch::is_marked(&held, &item.to_string())),
@@ -146,9 +119,7 @@ async fn settle(
         return Ok(Receipt::Duplicate { external_id: id.to_string(), ours });
     }
     if upload.status.as_deref().is_some_and(|it| it.contains("deleted")) {
-        return Err(ProviderError::Refused {
-            reason: "the person deleted the activity at strava".into(),
-        });
+        return Err(ProviderError::Refused { reason: "the person deleted the activity at strava".into() });
     }
     match upload.id {
         Some(id) => Ok(Receipt::Pending { handle: id.to_string(), wait: UPLOAD_WAIT }),
@@ -166,12 +137,7 @@ pub(super) fn duplicate_of(error: &str) -> Option<u64> {
 }
 
 /// Makes an activity by hand, unless one with the item's mark is there already (see `profile.rs`).
-async fn create(
-    session: &Session,
-    item: ItemId,
-    record: &Record,
-    workout: &Workout,
-) -> Result<Receipt, ProviderError> {
+async fn create(session: &Session, item: ItemId, record: &Record, workout: &Workout) -> Result<Receipt, ProviderError> {
     let around = Interval { from: record.time.start, to: record.time.start }.widened(LOOK_AROUND);
     if let Some(id) = fetch::marked(session, &item.to_string(), around).await? {
         return Ok(Receipt::Duplicate { external_id: id.to_string(), ours: true });
@@ -191,20 +157,17 @@ async fn create(
     if is_trainer {
         form.push(("trainer", "1".into()));
     }
-    let reply =
-        session.send(Verb::Write, session.api(Method::POST, "/activities").form(&form)).await?;
+    let reply = session.send(Verb::Write, session.api(Method::POST, "/activities").form(&form)).await?;
     applied(&reply)
 }
 
 /// The start on the person's clock, with its offset (ISO 8601).
 fn local_start(record: &Record) -> Result<String, ProviderError> {
-    let refused = || {
-        ProviderError::Refused {
-        reason: "strava takes the local start of a workout without streams, and its offset from UTC is not known".into(),
-    }
+    let refused = || ProviderError::Refused {
+        reason: "strava takes the local start of a workout without streams, and its offset from UTC is not known"
+            .into(),
     };
-    let offset =
-        record.time.offset_seconds.and_then(chrono::FixedOffset::east_opt).ok_or_else(refused)?;
+    let offset = record.time.offset_seconds.and_then(chrono::FixedOffset::east_opt).ok_or_else(refused)?;
     Ok(record.time.start.utc().with_timezone(&offset).format("%Y-%m-%dT%H:%M:%S%:z").to_string())
 }
 
@@ -220,27 +183,18 @@ fn applied(reply: &Reply) -> Result<Receipt, ProviderError> {
 
 /// Changes name, description and sport. The activity is read first: to keep the mark where it is, and because what
 /// Strava cannot change must not be reported as changed.
-async fn update(
-    session: &Session,
-    item: ItemId,
-    external_id: &str,
-    record: &Record,
-) -> Result<Receipt, ProviderError> {
+async fn update(session: &Session, item: ItemId, external_id: &str, record: &Record) -> Result<Receipt, ProviderError> {
     let workout = workout(record)?;
     let id = fetch::parse(external_id)?;
     let (held, _) = fetch::detail(session, id).await?.ok_or(ProviderError::NotFound)?;
     if let Some(what) = unchangeable(&held, record, workout) {
-        return Err(ProviderError::Refused {
-            reason: format!("strava cannot change the {what} of an activity"),
-        });
+        return Err(ProviderError::Refused { reason: format!("strava cannot change the {what} of an activity") });
     }
     let is_signed = marker::split(held.description.as_deref().unwrap_or("")).1.is_some();
     let notes = workout.notes.as_deref();
-    let description =
-        if is_signed { marker::signed(notes, item) } else { notes.unwrap_or("").to_owned() };
+    let description = if is_signed { marker::signed(notes, item) } else { notes.unwrap_or("").to_owned() };
     let (sport_type, is_trainer) = sport::to_strava(workout.sport, workout.sport_detail.as_deref());
-    let mut form =
-        vec![("name", title(workout)), ("description", &description), ("sport_type", sport_type)];
+    let mut form = vec![("name", title(workout)), ("description", &description), ("sport_type", sport_type)];
     // The flag is part of the sport for these alone; elsewhere it is the person's own.
     if ["Run", "Ride", "Rowing"].contains(&sport_type) {
         form.push(("trainer", if is_trainer { "1" } else { "0" }));
@@ -253,8 +207,7 @@ async fn update(
 /// distance anew from a file, so small differences are its own.
 fn unchangeable(held: &wire::Activity, record: &Record, workout: &Workout) -> Option<&'static str> {
     let start = held.start_date.as_deref().and_then(schemas::time::Instant::parse)?;
-    if record.time.start.since(start).max(start.since(record.time.start)) > Duration::from_secs(60)
-    {
+    if record.time.start.since(start).max(start.since(record.time.start)) > Duration::from_secs(60) {
         return Some("start");
     }
     let elapsed = record.time.end.since(record.time.start).as_secs_f64();
@@ -262,7 +215,5 @@ fn unchangeable(held: &wire::Activity, record: &Record, workout: &Workout) -> Op
         return Some("duration");
     }
     let distance = workout.distance_m.zip(held.distance);
-    distance
-        .is_some_and(|(is, was)| (is - was).abs() > 50.0 + 0.02 * is.abs())
-        .then_some("distance")
+    distance.is_some_and(|(is, was)| (is - was).abs() > 50.0 + 0.02 * is.abs()).then_some("distance")
 }

@@ -152,16 +152,11 @@ impl Group {
     fn rebalance(&mut self) {
         let mut owned: BTreeMap<u64, BTreeMap<Place, i64>> = BTreeMap::new();
         for (place, committed) in &self.committed {
-            let takers: Vec<u64> = self
-                .members
-                .iter()
-                .filter(|(_, it)| it.topics.contains(&place.0))
-                .map(|(id, _)| *id)
-                .collect();
+            let takers: Vec<u64> =
+                self.members.iter().filter(|(_, it)| it.topics.contains(&place.0)).map(|(id, _)| *id).collect();
             let turn = usize::try_from(place.1).unwrap_or(0).checked_rem(takers.len());
             let Some(taker) = turn.and_then(|turn| takers.get(turn)) else { continue };
-            let reached =
-                self.members.get(taker).and_then(|it| it.owned.get(place)).unwrap_or(committed);
+            let reached = self.members.get(taker).and_then(|it| it.owned.get(place)).unwrap_or(committed);
             owned.entry(*taker).or_default().insert(*place, *reached);
         }
         for (id, member) in &mut self.members {
@@ -206,22 +201,14 @@ impl State {
 
     /// What a member gets now. It begins with another of its partitions each time (`turn`), so that a full one does
     /// not hide the others.
-    fn take(
-        &mut self,
-        group: &str,
-        member: u64,
-        turn: usize,
-        count_max: usize,
-        bytes_max: usize,
-    ) -> Vec<Delivery> {
+    fn take(&mut self, group: &str, member: u64, turn: usize, count_max: usize, bytes_max: usize) -> Vec<Delivery> {
         let member = self.groups.get_mut(group).and_then(|it| it.members.get_mut(&member));
         let Some(member) = member else { return Vec::new() };
         let mut taken: Vec<Delivery> = Vec::new();
         let mut bytes = 0;
         let n_owned = member.owned.len();
         let first = turn.checked_rem(n_owned).unwrap_or(0);
-        let places: Vec<Place> =
-            member.owned.keys().copied().cycle().skip(first).take(n_owned).collect();
+        let places: Vec<Place> = member.owned.keys().copied().cycle().skip(first).take(n_owned).collect();
         for place in places {
             let number = usize::try_from(place.1).unwrap_or(0);
             let partition = self.topics.get(&place.0).and_then(|it| it.partitions.get(number));
@@ -250,15 +237,11 @@ impl State {
             .ok()
             .and_then(|number| self.topics.get_mut(&position.topic)?.partitions.get_mut(number));
         let Some(partition) = partition else { return };
-        if let Some(committed) =
-            self.groups.get_mut(group).and_then(|it| it.committed.get_mut(&place))
-        {
+        if let Some(committed) = self.groups.get_mut(group).and_then(|it| it.committed.get_mut(&place)) {
             *committed = (*committed).max(position.next.min(partition.next_offset));
         }
         let slowest = self.groups.values().filter_map(|it| it.committed.get(&place)).min().copied();
-        while !partition.messages.is_empty()
-            && slowest.is_some_and(|slowest| partition.first_offset() < slowest)
-        {
+        while !partition.messages.is_empty() && slowest.is_some_and(|slowest| partition.first_offset() < slowest) {
             partition.drop_first();
         }
     }
@@ -295,25 +278,14 @@ impl Bus for MemoryBus {
         for message in messages {
             state.publish(message);
         }
-        let concerned =
-            |it: &&Group| topics.iter().any(|topic| it.committed.contains_key(&(*topic, 0)));
+        let concerned = |it: &&Group| topics.iter().any(|topic| it.committed.contains_key(&(*topic, 0)));
         state.groups.values().filter(concerned).for_each(|it| it.news.notify_waiters());
         Ok(())
     }
 
-    async fn subscribe(
-        &self,
-        group: &str,
-        topics: &[TopicName],
-    ) -> Result<Box<dyn Subscription>, Unreachable> {
+    async fn subscribe(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Subscription>, Unreachable> {
         let (id, news) = self.shared.lock().join(group, topics);
-        Ok(Box::new(Joined {
-            shared: Arc::clone(&self.shared),
-            group: group.to_owned(),
-            id,
-            news,
-            turn: 0,
-        }))
+        Ok(Box::new(Joined { shared: Arc::clone(&self.shared), group: group.to_owned(), id, news, turn: 0 }))
     }
 }
 
@@ -328,28 +300,20 @@ struct Joined {
 
 impl fmt::Debug for Joined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Joined")
-            .field("group", &self.group)
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("Joined").field("group", &self.group).field("id", &self.id).finish_non_exhaustive()
     }
 }
 
 #[async_trait]
 impl Subscription for Joined {
-    async fn next(
-        &mut self,
-        count_max: usize,
-        bytes_max: usize,
-    ) -> Result<Vec<Delivery>, Unreachable> {
+    async fn next(&mut self, count_max: usize, bytes_max: usize) -> Result<Vec<Delivery>, Unreachable> {
         let news = Arc::clone(&self.news);
         loop {
             // Listening begins before the look, so that nothing published in between is missed.
             let mut heard = std::pin::pin!(news.notified());
             heard.as_mut().enable();
             self.turn = self.turn.wrapping_add(1);
-            let taken =
-                self.shared.lock().take(&self.group, self.id, self.turn, count_max, bytes_max);
+            let taken = self.shared.lock().take(&self.group, self.id, self.turn, count_max, bytes_max);
             if !taken.is_empty() {
                 return Ok(taken);
             }

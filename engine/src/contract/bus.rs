@@ -26,13 +26,7 @@ pub async fn check(bus: Arc<dyn Bus>, run: &str) {
 }
 
 /// Publishes one message a text and returns what to expect.
-async fn publish(
-    bus: &dyn Bus,
-    names: &mut Names,
-    topic: TopicName,
-    key: &Subject,
-    texts: &[&str],
-) {
+async fn publish(bus: &dyn Bus, names: &mut Names, topic: TopicName, key: &Subject, texts: &[&str]) {
     let message = |text: &&str| Message {
         topic,
         key: key.clone(),
@@ -49,9 +43,7 @@ async fn join(bus: &dyn Bus, group: &str, topics: &[TopicName]) -> Box<dyn Subsc
 
 async fn next(member: &mut dyn Subscription, count_max: usize, bytes_max: usize) -> Vec<Delivery> {
     let waited = tokio::time::timeout(PATIENCE, member.next(count_max, bytes_max)).await;
-    waited
-        .expect("a message that was published is delivered")
-        .expect("a bus that is there delivers")
+    waited.expect("a message that was published is delivered").expect("a bus that is there delivers")
 }
 
 /// Takes messages until these many of these keys have come; those of other checks are committed and left out.
@@ -97,10 +89,7 @@ async fn messages_of_a_key_stay_in_order_and_on_one_partition(bus: &dyn Bus, run
     for key in [&anna, &ben] {
         let of_key: Vec<Delivery> = taken.iter().filter(|it| it.key == *key).cloned().collect();
         assert_eq!(texts(&of_key), all, "messages of one key stay in order");
-        assert!(
-            of_key.windows(2).all(|it| it[0].partition == it[1].partition),
-            "one key, one partition"
-        );
+        assert!(of_key.windows(2).all(|it| it[0].partition == it[1].partition), "one key, one partition");
         assert!(of_key.windows(2).all(|it| it[0].offset < it[1].offset), "offsets ascend");
     }
 }
@@ -143,11 +132,7 @@ async fn limits_are_kept_but_one_message_is_always_given(bus: &dyn Bus, run: &st
         taken.extend(some);
     }
     let ours: Vec<Delivery> = taken.into_iter().filter(|it| it.key == key).collect();
-    assert_eq!(
-        texts(&ours),
-        ["a", "b", "c", large.as_str(), "d"],
-        "a large message is given all the same"
-    );
+    assert_eq!(texts(&ours), ["a", "b", "c", large.as_str(), "d"], "a large message is given all the same");
 }
 
 async fn a_group_goes_on_where_it_has_committed(bus: &dyn Bus, run: &str) {
@@ -162,11 +147,7 @@ async fn a_group_goes_on_where_it_has_committed(bus: &dyn Bus, run: &str) {
     let mut member = join(bus, &group, &[HOT]).await;
     publish(bus, &mut names, HOT, &key, &["d"]).await;
     let taken = take(&mut *member, &[&key], 2).await;
-    assert_eq!(
-        texts(&taken),
-        ["c", "d"],
-        "a position is the next offset to read, and the group goes on there"
-    );
+    assert_eq!(texts(&taken), ["c", "d"], "a position is the next offset to read, and the group goes on there");
 }
 
 async fn what_a_leaving_member_did_not_commit_is_delivered_again(bus: &dyn Bus, run: &str) {
@@ -207,8 +188,6 @@ async fn two_members_share_the_messages(bus: &dyn Bus, run: &str) {
         }
     };
     tokio::time::timeout(PATIENCE, shared).await.expect("between them, members get every message");
-    let ours = |it: &BTreeMap<Subject, Vec<String>>| {
-        keys.iter().filter(|key| it.contains_key(*key)).count()
-    };
+    let ours = |it: &BTreeMap<Subject, Vec<String>>| keys.iter().filter(|key| it.contains_key(*key)).count();
     assert!(ours(&got[0]) > 0 && ours(&got[1]) > 0, "both members get a share");
 }

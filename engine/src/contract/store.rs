@@ -40,14 +40,7 @@ fn logged(id: EventId, kind: Kind) -> Logged {
     Logged { id, topic: hot(kind), bytes: Bytes::from(format!("{kind:?} {id}")) }
 }
 
-fn step(
-    subject: &Subject,
-    sync: SyncId,
-    stage: &str,
-    cause: EventId,
-    bearing: Bearing,
-    outputs: Vec<Logged>,
-) -> Step {
+fn step(subject: &Subject, sync: SyncId, stage: &str, cause: EventId, bearing: Bearing, outputs: Vec<Logged>) -> Step {
     let key = StepKey { subject: subject.clone(), sync, stage: stage.into(), cause };
     Step { key, at: at("2026-05-03T06:02:30Z"), bearing, outputs, roots: Vec::new() }
 }
@@ -76,16 +69,7 @@ async fn a_step_is_appended_once(store: &Store, run: &str) {
     let mut names = Names::new(run, "append");
     let (subject, sync, cause) = (names.subject(), names.sync(), names.event());
     let tries: Vec<Step> = (0..32)
-        .map(|_| {
-            step(
-                &subject,
-                sync,
-                "fetch",
-                cause,
-                Bearing::Within,
-                vec![logged(names.event(), Kind::Fetched)],
-            )
-        })
+        .map(|_| step(&subject, sync, "fetch", cause, Bearing::Within, vec![logged(names.event(), Kind::Fetched)]))
         .collect();
     let stand = join_all(tries.iter().map(|it| append(store, it.clone()))).await;
     let first = stand.first().expect("there were tries");
@@ -109,39 +93,18 @@ async fn recall_keeps_the_order_asked_for(store: &Store, run: &str) {
     let other_stage = StepKey { stage: "fetch".into(), ..steps[0].key.clone() };
     let other_sync = StepKey { sync: names.sync(), ..steps[0].key.clone() };
     let other_person = StepKey { subject: names.subject(), ..steps[0].key.clone() };
-    let keys = [
-        steps[3].key.clone(),
-        other_stage,
-        steps[0].key.clone(),
-        other_sync,
-        steps[2].key.clone(),
-        other_person,
-    ];
+    let keys =
+        [steps[3].key.clone(), other_stage, steps[0].key.clone(), other_sync, steps[2].key.clone(), other_person];
     let recalled = store.log.recall(&keys).await.expect("recall");
     let expected = [Some(&steps[3]), None, Some(&steps[0]), None, Some(&steps[2]), None];
-    assert_eq!(
-        recalled.iter().map(Option::as_ref).collect::<Vec<_>>(),
-        expected,
-        "in the order asked for"
-    );
-    assert_eq!(
-        store.log.recall(&[]).await.expect("recall"),
-        [],
-        "nothing asked for, nothing given"
-    );
+    assert_eq!(recalled.iter().map(Option::as_ref).collect::<Vec<_>>(), expected, "in the order asked for");
+    assert_eq!(store.log.recall(&[]).await.expect("recall"), [], "nothing asked for, nothing given");
 }
 
 async fn open_events_are_those_without_a_step_of_their_stage(store: &Store, run: &str) {
     let mut names = Names::new(run, "open");
     let (subject, sync, early) = (names.subject(), names.sync(), names.event());
-    let kinds = [
-        Kind::Requested,
-        Kind::Fetched,
-        Kind::Normalized,
-        Kind::Resolved,
-        Kind::Outcome,
-        Kind::Settled,
-    ];
+    let kinds = [Kind::Requested, Kind::Fetched, Kind::Normalized, Kind::Resolved, Kind::Outcome, Kind::Settled];
     let mut all: Vec<Logged> = kinds.into_iter().map(|kind| logged(names.event(), kind)).collect();
     // Answered before it was logged: it never waits.
     append(store, step(&subject, sync, "normalize", early, Bearing::Within, vec![])).await;
@@ -149,28 +112,16 @@ async fn open_events_are_those_without_a_step_of_their_stage(store: &Store, run:
     append(store, step(&subject, sync, "intake", names.event(), Bearing::Opens, all.clone())).await;
     let open = async || store.log.open(&subject, sync).await.expect("open");
     let waiting = |from: usize| all[from..4].iter().map(|it| (it.id, it.topic)).collect::<Vec<_>>();
-    assert_eq!(
-        open().await,
-        waiting(0),
-        "what waits for fetch, normalize, resolve and write, in order"
-    );
+    assert_eq!(open().await, waiting(0), "what waits for fetch, normalize, resolve and write, in order");
     append(store, step(&subject, sync, "write", all[0].id, Bearing::Within, vec![])).await;
     assert_eq!(open().await, waiting(0), "another stage's step does not count");
     append(store, step(&subject, names.sync(), "fetch", all[0].id, Bearing::Within, vec![])).await;
     assert_eq!(open().await, waiting(0), "another sync's step does not count");
     for (index, stage) in ["fetch", "normalize", "resolve", "write"].into_iter().enumerate() {
         append(store, step(&subject, sync, stage, all[index].id, Bearing::Within, vec![])).await;
-        assert_eq!(
-            open().await,
-            waiting(index + 1),
-            "an event with a step of its stage waits no more"
-        );
+        assert_eq!(open().await, waiting(index + 1), "an event with a step of its stage waits no more");
     }
-    assert_eq!(
-        store.log.open(&names.subject(), sync).await.expect("open"),
-        [],
-        "a sync is one person's"
-    );
+    assert_eq!(store.log.open(&names.subject(), sync).await.expect("open"), [], "a sync is one person's");
 }
 
 async fn events_of_a_sync_are_in_order_of_appending(store: &Store, run: &str) {
@@ -178,26 +129,15 @@ async fn events_of_a_sync_are_in_order_of_appending(store: &Store, run: &str) {
     let (subject, sync) = (names.subject(), names.sync());
     let mut all = Vec::new();
     for _ in 0..5 {
-        let outputs =
-            vec![logged(names.event(), Kind::Fetched), logged(names.event(), Kind::Requested)];
+        let outputs = vec![logged(names.event(), Kind::Fetched), logged(names.event(), Kind::Requested)];
         all.extend(outputs.clone());
         append(store, step(&subject, sync, "fetch", names.event(), Bearing::Within, outputs)).await;
     }
-    let shared = Logged {
-        topic: TopicName { kind: Kind::Settled, lane: None },
-        ..logged(names.event(), Kind::Settled)
-    };
-    append(
-        store,
-        step(&subject, sync, "settle", EventId(sync.0), Bearing::Closes, vec![shared.clone()]),
-    )
-    .await;
+    let shared =
+        Logged { topic: TopicName { kind: Kind::Settled, lane: None }, ..logged(names.event(), Kind::Settled) };
+    append(store, step(&subject, sync, "settle", EventId(sync.0), Bearing::Closes, vec![shared.clone()])).await;
     all.push(shared);
-    assert_eq!(
-        store.log.events(&subject, sync).await.expect("events"),
-        all,
-        "all events, in order of appending"
-    );
+    assert_eq!(store.log.events(&subject, sync).await.expect("events"), all, "all events, in order of appending");
     for it in &all {
         let event = store.log.event(&subject, sync, it.id).await.expect("event");
         assert_eq!(event.as_ref(), Some(it), "one event by its id");
@@ -207,11 +147,8 @@ async fn events_of_a_sync_are_in_order_of_appending(store: &Store, run: &str) {
 }
 
 async fn is_unsettled(store: &Store, sync: SyncId) -> bool {
-    let page = store
-        .log
-        .unsettled(Some(SyncId(uuid::Uuid::from_u128(sync.0.as_u128() - 1))), 1)
-        .await
-        .expect("unsettled");
+    let page =
+        store.log.unsettled(Some(SyncId(uuid::Uuid::from_u128(sync.0.as_u128() - 1))), 1).await.expect("unsettled");
     page.first().is_some_and(|it| it.1 == sync)
 }
 
@@ -261,10 +198,7 @@ async fn syncs_of_a_person_come_newest_first(store: &Store, run: &str) {
     let mut expected = Vec::new();
     for hour in [3, 1, 2] {
         let (sync, began) = (names.sync(), at(&format!("2026-05-03T0{hour}:00:00Z")));
-        let opens = Step {
-            at: began,
-            ..step(&subject, sync, "intake", names.event(), Bearing::Opens, vec![])
-        };
+        let opens = Step { at: began, ..step(&subject, sync, "intake", names.event(), Bearing::Opens, vec![]) };
         append(store, opens).await;
         if hour == 2 {
             let closes = step(&subject, sync, "settle", EventId(sync.0), Bearing::Closes, vec![]);
@@ -273,21 +207,9 @@ async fn syncs_of_a_person_come_newest_first(store: &Store, run: &str) {
         expected.push((sync, began, hour == 2));
     }
     expected.sort_by_key(|it| std::cmp::Reverse(it.1));
-    assert_eq!(
-        store.log.syncs(&subject, 9).await.expect("syncs"),
-        expected,
-        "newest first, with their ends"
-    );
-    assert_eq!(
-        store.log.syncs(&subject, 2).await.expect("syncs"),
-        expected[..2],
-        "no more than asked for"
-    );
-    assert_eq!(
-        store.log.syncs(&names.subject(), 9).await.expect("syncs"),
-        [],
-        "of that person only"
-    );
+    assert_eq!(store.log.syncs(&subject, 9).await.expect("syncs"), expected, "newest first, with their ends");
+    assert_eq!(store.log.syncs(&subject, 2).await.expect("syncs"), expected[..2], "no more than asked for");
+    assert_eq!(store.log.syncs(&names.subject(), 9).await.expect("syncs"), [], "of that person only");
 }
 
 fn timer(names: &mut Names, stage: &str, at_text: &str) -> Timer {
@@ -308,42 +230,25 @@ async fn a_step_takes_its_timer_along(store: &Store, run: &str) {
     for _ in ["appending", "appending again"] {
         schedule(store, &ours).await;
         schedule(store, &of_other_stage).await;
-        append(store, step(&ours.subject, ours.sync, "write", ours.event, Bearing::Within, vec![]))
-            .await;
+        append(store, step(&ours.subject, ours.sync, "write", ours.event, Bearing::Within, vec![])).await;
         assert_eq!(get(&ours).await, None, "the timer of (stage, cause) goes with the step");
-        assert_eq!(
-            get(&of_other_stage).await,
-            Some(of_other_stage.clone()),
-            "that of another stage stays"
-        );
+        assert_eq!(get(&of_other_stage).await, Some(of_other_stage.clone()), "that of another stage stays");
     }
 }
 
 async fn timers_are_due_earliest_first(store: &Store, run: &str) {
     let mut names = Names::new(run, "due");
     // Long past, so that timers of other checks do not come first.
-    let mut timers: Vec<Timer> = [3, 1, 2]
-        .into_iter()
-        .map(|hour| timer(&mut names, "fetch", &format!("1971-01-01T0{hour}:00:00Z")))
-        .collect();
+    let mut timers: Vec<Timer> =
+        [3, 1, 2].into_iter().map(|hour| timer(&mut names, "fetch", &format!("1971-01-01T0{hour}:00:00Z"))).collect();
     for it in &timers {
         schedule(store, it).await;
     }
     timers.sort_by_key(|it| it.at);
-    let due = async |text: &str, count_max: usize| {
-        store.timers.due(at(text), count_max).await.expect("due")
-    };
-    assert_eq!(
-        store.timers.next().await.expect("next"),
-        Some(timers[0].at),
-        "the next one is the earliest"
-    );
+    let due = async |text: &str, count_max: usize| store.timers.due(at(text), count_max).await.expect("due");
+    assert_eq!(store.timers.next().await.expect("next"), Some(timers[0].at), "the next one is the earliest");
     assert_eq!(due("1971-01-01T00:59:59Z", 9).await, [], "none is due before its time");
-    assert_eq!(
-        due("1971-01-01T02:00:00Z", 9).await,
-        timers[..2],
-        "due at its time, earliest first"
-    );
+    assert_eq!(due("1971-01-01T02:00:00Z", 9).await, timers[..2], "due at its time, earliest first");
     assert_eq!(due("1971-01-01T09:00:00Z", 1).await, timers[..1], "no more than asked for");
     let later = Timer { at: at("1971-01-01T08:00:00Z"), attempts: 4, ..timers[0].clone() };
     schedule(store, &later).await;
@@ -352,16 +257,8 @@ async fn timers_are_due_earliest_first(store: &Store, run: &str) {
     assert_eq!(due("1971-01-01T02:00:00Z", 9).await, timers[1..2], "and only it is left");
     for it in &timers {
         store.timers.remove(&it.stage, it.event).await.expect("remove");
-        assert_eq!(
-            store.timers.get(&it.stage, it.event).await.expect("get"),
-            None,
-            "a removed timer is gone"
-        );
-        store
-            .timers
-            .remove(&it.stage, it.event)
-            .await
-            .expect("removing one that is not there is no error");
+        assert_eq!(store.timers.get(&it.stage, it.event).await.expect("get"), None, "a removed timer is gone");
+        store.timers.remove(&it.stage, it.event).await.expect("removing one that is not there is no error");
     }
 }
 
@@ -375,22 +272,12 @@ async fn hastening_only_makes_earlier(store: &Store, run: &str) {
         schedule(store, it).await;
     }
     let noon = at("2026-05-03T05:00:00Z");
-    assert_eq!(
-        store.timers.hasten(sync, noon).await.expect("hasten"),
-        2,
-        "says how many there were"
-    );
-    let time = async |it: &Timer| {
-        store.timers.get(&it.stage, it.event).await.expect("get").map(|it| it.at)
-    };
+    assert_eq!(store.timers.hasten(sync, noon).await.expect("hasten"), 2, "says how many there were");
+    let time = async |it: &Timer| store.timers.get(&it.stage, it.event).await.expect("get").map(|it| it.at);
     assert_eq!(time(&early).await, Some(early.at), "an earlier one stays");
     assert_eq!(time(&late).await, Some(noon), "a later one is made earlier");
     assert_eq!(time(&other).await, Some(other.at), "other syncs' timers stay");
-    assert_eq!(
-        store.timers.hasten(names.sync(), noon).await.expect("hasten"),
-        0,
-        "none there, none hastened"
-    );
+    assert_eq!(store.timers.hasten(names.sync(), noon).await.expect("hasten"), 0, "none there, none hastened");
     for it in [early, late, other] {
         store.timers.remove(&it.stage, it.event).await.expect("remove");
     }
@@ -400,23 +287,16 @@ async fn contents_are_kept_whole(store: &Store, run: &str) {
     let mut names = Names::new(run, "blobs");
     let subject = names.subject();
     for size in [0, 1, 1 << 20, (1 << 20) + 1, 3 * (1 << 20) + 17] {
-        let content: Bytes =
-            (0..size).map(|it: usize| u8::try_from(it % 251).unwrap_or(0)).collect();
+        let content: Bytes = (0..size).map(|it: usize| u8::try_from(it % 251).unwrap_or(0)).collect();
         let name = format!("blob-{size}");
         let get = async || store.blobs.get(&subject, &name).await.expect("get");
         assert_eq!(get().await, None, "not there before it was put");
-        let puts = [
-            store.blobs.put(&subject, &name, content.clone()),
-            store.blobs.put(&subject, &name, content.clone()),
-        ];
+        let puts =
+            [store.blobs.put(&subject, &name, content.clone()), store.blobs.put(&subject, &name, content.clone())];
         let done = tokio::time::timeout(PATIENCE, join_all(puts)).await.expect("putting ends");
         assert!(done.iter().all(Result::is_ok), "putting twice is putting once");
         assert_eq!(get().await, Some(content), "{size} bytes come back as they were");
-        assert_eq!(
-            store.blobs.get(&names.subject(), &name).await.expect("get"),
-            None,
-            "a content is one person's"
-        );
+        assert_eq!(store.blobs.get(&names.subject(), &name).await.expect("get"), None, "a content is one person's");
     }
 }
 
@@ -439,10 +319,7 @@ async fn rows_change_by_compare_and_set(rows: &dyn Rows, run: &str, part: &str) 
     assert!(put("b", 0, "one").await, "a row that is not there is expected with 0");
     assert!(!put("b", 0, "no").await, "a row that is there is not");
     assert_eq!(get("b").await, row("b", 1, "one"), "versions begin with 1");
-    assert!(
-        put("b", 1, "two").await && !put("b", 1, "no").await,
-        "only the present version is expected"
-    );
+    assert!(put("b", 1, "two").await && !put("b", 1, "no").await, "only the present version is expected");
     assert_eq!(get("b").await, row("b", 2, "two"), "the new version is one higher");
     let race = join_all((0..16).map(|_| put("b", 2, "three"))).await;
     assert_eq!(race.iter().filter(|it| **it).count(), 1, "one of many wins");
@@ -463,8 +340,7 @@ async fn rows_are_found_by_their_present_names(rows: &dyn Rows, run: &str) {
     let mut names = Names::new(run, "index");
     let (first, second) = (names.subject().0, names.subject().0);
     let (red, blue) = (names.id().to_string(), names.id().to_string());
-    let key =
-        |subject: &str| RowKey { subject: subject.to_owned(), kind: "contract", id: "x".into() };
+    let key = |subject: &str| RowKey { subject: subject.to_owned(), kind: "contract", id: "x".into() };
     let put = async |subject: &str, expected: i64, index: &[&String]| {
         let index: Vec<String> = index.iter().map(|it| (*it).clone()).collect();
         assert!(rows.put(&key(subject), expected, Bytes::new(), &index).await.expect("put"));
@@ -484,8 +360,7 @@ async fn rows_are_found_by_their_present_names(rows: &dyn Rows, run: &str) {
     assert_eq!(rows.find("other", &red).await.expect("find"), [], "of that kind only");
     put(&first, 1, &[&blue]).await;
     assert_eq!(find(&red).await, [of(&second)], "new names take the place of earlier ones");
-    let lost =
-        rows.put(&key(&second), 7, Bytes::new(), std::slice::from_ref(&blue)).await.expect("put");
+    let lost = rows.put(&key(&second), 7, Bytes::new(), std::slice::from_ref(&blue)).await.expect("put");
     assert!(!lost && find(&blue).await == [of(&first)], "a put that fails names nothing");
     assert!(rows.delete(&key(&first), 2).await.expect("delete"));
     assert_eq!(find(&blue).await, [], "a deleted row is not found");
@@ -512,13 +387,7 @@ pub async fn check_survives(store: Store, reopen: impl AsyncFnOnce() -> Store, r
     );
     append(&store, made.clone()).await;
     drop(store);
-    let store = tokio::time::timeout(PATIENCE + Duration::from_secs(1), reopen())
-        .await
-        .expect("reopening ends");
+    let store = tokio::time::timeout(PATIENCE + Duration::from_secs(1), reopen()).await.expect("reopening ends");
     let recalled = store.log.recall(std::slice::from_ref(&made.key)).await.expect("recall");
-    assert_eq!(
-        recalled,
-        [Some(made)],
-        "what was acknowledged is there after the store was opened again"
-    );
+    assert_eq!(recalled, [Some(made)], "what was acknowledged is there after the store was opened again");
 }

@@ -13,7 +13,10 @@ use crate::{
 };
 use schemas::{
     data_type::DataType,
-    event::{Account, Cover, Destination, Envelope, Fetched, Head, Held, Payload, Reading, Reason, Requested, Side, Trigger, TypeSpan},
+    event::{
+        Account, Cover, Destination, Envelope, Fetched, Head, Held, Payload, Reading, Reason, Requested, Side, Trigger,
+        TypeSpan,
+    },
     id::SyncId,
     time::{Instant, Interval},
 };
@@ -133,7 +136,11 @@ impl Fetch {
             Ok(connection) => connection,
             Err(reason) => return Ok(self.without(input, &look.destination).unwrap_or(Answer::End(reason))),
         };
-        let what = FetchRequest { data_type: look.data_type, what: What::Window(look.window), cursor: self.cursor(input).await? };
+        let what = FetchRequest {
+            data_type: look.data_type,
+            what: What::Window(look.window),
+            cursor: self.cursor(input).await?,
+        };
         let page = match self.read(input, &connection, &what).await? {
             Ok(page) => page,
             Err(err) => {
@@ -164,7 +171,8 @@ impl Fetch {
         let rest = request.destinations.iter().filter(|it| it != &destination).cloned().collect();
         // Looks are in the order of destinations: those before this one are complete, and it begins anew after them.
         let looks_before = self.looks(request).iter().position(|it| &it.destination == destination).unwrap_or(0);
-        let reading = Reading { looks_done: i32::try_from(looks_before).unwrap_or(0), cursor: None, ..request.reading.clone() };
+        let reading =
+            Reading { looks_done: i32::try_from(looks_before).unwrap_or(0), cursor: None, ..request.reading.clone() };
         let head = input.head.derive(Self::NAME, 1, now);
         let again = Envelope { head, body: Requested { destinations: rest, reading, ..request.clone() } };
         let sync = SyncId::under(input.head.sync, &destination.account.connection.to_string());
@@ -228,7 +236,9 @@ impl Fetch {
             }
             Cover::Range(_) => return Ok(Answer::Reject(Reason::Unsupported)),
         };
-        let Some(spans) = self.spans(input, source, &page).await? else { return Ok(Answer::End(Reason::PayloadExpired)) };
+        let Some(spans) = self.spans(input, source, &page).await? else {
+            return Ok(Answer::End(Reason::PayloadExpired));
+        };
         let reading = Reading {
             looks_done: 0,
             cursor: None,
@@ -241,7 +251,12 @@ impl Fetch {
     }
 
     /// Each type in a page and the stretch that its records lie in; `None` if the page can no longer be opened.
-    async fn spans(&self, input: &Envelope<Requested>, source: &Connection, page: &Payload) -> Result<Option<Vec<TypeSpan>>, Unreachable> {
+    async fn spans(
+        &self,
+        input: &Envelope<Requested>,
+        source: &Connection,
+        page: &Payload,
+    ) -> Result<Option<Vec<TypeSpan>>, Unreachable> {
         let Some(body) = self.contents.open(&input.head.subject, page).await? else { return Ok(None) };
         let Some(provider) = self.accounts.catalog.get(&source.provider) else { return Ok(Some(Vec::new())) };
         let raw = RawPage { data_type: input.body.data_type, content_type: &page.content_type, body: &body, name: "" };
@@ -294,7 +309,12 @@ impl Fetch {
         Ok(Answer::Made(Made { outputs: vec![Envelope { head, body }], again, roots: Vec::new() }))
     }
 
-    async fn read(&self, input: &Envelope<Requested>, connection: &Connection, what: &FetchRequest) -> Result<Result<Page, ProviderError>, Unreachable> {
+    async fn read(
+        &self,
+        input: &Envelope<Requested>,
+        connection: &Connection,
+        what: &FetchRequest,
+    ) -> Result<Result<Page, ProviderError>, Unreachable> {
         let caller = Caller { subject: &input.head.subject, connection, lane: input.body.lane, send_by: None };
         self.accounts.read(caller, &ReadPage(what)).await
     }
@@ -305,7 +325,14 @@ impl Fetch {
         Ok(opened.and_then(|it| String::from_utf8(it).ok()))
     }
 
-    async fn fetched(&self, input: &Envelope<Requested>, side: (Side, &Account, Vec<Destination>), page: &Page, data_type: Option<DataType>, window: Option<Interval>) -> Result<Envelope<Fetched>, Unreachable> {
+    async fn fetched(
+        &self,
+        input: &Envelope<Requested>,
+        side: (Side, &Account, Vec<Destination>),
+        page: &Page,
+        data_type: Option<DataType>,
+        window: Option<Interval>,
+    ) -> Result<Envelope<Fetched>, Unreachable> {
         let now = self.accounts.clock.now();
         let head = input.head.derive(Self::NAME, 0, now);
         let (side, account, destinations) = side;
@@ -326,7 +353,12 @@ impl Fetch {
         Ok(Envelope { head, body })
     }
 
-    async fn next_request(&self, input: &Envelope<Requested>, reading: Reading, cursor: Option<&str>) -> Result<Envelope<Requested>, Unreachable> {
+    async fn next_request(
+        &self,
+        input: &Envelope<Requested>,
+        reading: Reading,
+        cursor: Option<&str>,
+    ) -> Result<Envelope<Requested>, Unreachable> {
         let head = input.head.derive(Self::NAME, 1, self.accounts.clock.now());
         let cursor = match cursor {
             // A cursor may name records, which is personal.

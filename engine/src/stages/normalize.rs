@@ -99,7 +99,9 @@ fn doubt(record: &Record, not_after: schemas::time::Instant) -> Option<Issue> {
     let fits = |value: f64| value.is_finite() && value >= least && value <= most;
     let plausible = match &record.body {
         Body::Quantity(quantity) => fits(quantity.value),
-        Body::Series(series) => series.offsets_ms.len() == series.values.len() && series.values.iter().all(|it| fits(*it)),
+        Body::Series(series) => {
+            series.offsets_ms.len() == series.values.len() && series.values.iter().all(|it| fits(*it))
+        }
         Body::BloodPressure(pressure) => fits(pressure.systolic) && fits(pressure.diastolic),
         _ => true,
     };

@@ -98,7 +98,10 @@ impl Stage for Resolve {
                 },
             };
             match resolved {
-                Some(resolved) => outputs.push(Envelope { head: input.head.derive(Self::NAME, index, self.accounts.clock.now()), body: resolved }),
+                Some(resolved) => outputs.push(Envelope {
+                    head: input.head.derive(Self::NAME, index, self.accounts.clock.now()),
+                    body: resolved,
+                }),
                 None => {
                     let at = Some(self.accounts.clock.now().plus(RACE_PAUSE));
                     return Ok(Answer::Later(crate::stage::Later { at, gives_up: None }));
@@ -110,7 +113,13 @@ impl Stage for Resolve {
 }
 
 impl Resolve {
-    async fn resolved(&self, page: &Page<'_>, destination: &Destination, index: usize, decided: Vec<Decided>) -> Result<Resolved, Unreachable> {
+    async fn resolved(
+        &self,
+        page: &Page<'_>,
+        destination: &Destination,
+        index: usize,
+        decided: Vec<Decided>,
+    ) -> Result<Resolved, Unreachable> {
         let input = page.input;
         let mut tally = Tally::default();
         let mut operations = 0;
@@ -122,7 +131,11 @@ impl Resolve {
         }
         let head = input.head.derive(Self::NAME, index, self.accounts.clock.now());
         let decisions = Decisions { decisions: decided.into_iter().map(|it| it.decision).collect() };
-        let sealed = if decisions.decisions.is_empty() { None } else { Some(self.contents.seal_value(&head, &decisions).await?) };
+        let sealed = if decisions.decisions.is_empty() {
+            None
+        } else {
+            Some(self.contents.seal_value(&head, &decisions).await?)
+        };
         Ok(Resolved {
             side: input.body.side,
             source: input.body.source.clone(),
@@ -189,10 +202,15 @@ impl Resolve {
     }
 
     /// The destination's rows around the page, opened, and the `plan_seq` of every month that was read.
-    async fn window(&self, page: &Page<'_>, destination: ConnectionId) -> Result<(Vec<Known>, BTreeMap<String, i64>), Unreachable> {
+    async fn window(
+        &self,
+        page: &Page<'_>,
+        destination: ConnectionId,
+    ) -> Result<(Vec<Known>, BTreeMap<String, i64>), Unreachable> {
         let (mut known, mut seqs) = (Vec::new(), BTreeMap::new());
         for (data_type, span) in page.spans() {
-            let (rows, read) = self.items.window(page.subject(), destination, data_type, span.widened(MATCH_TOLERANCE)).await?;
+            let (rows, read) =
+                self.items.window(page.subject(), destination, data_type, span.widened(MATCH_TOLERANCE)).await?;
             for (partition, seq) in read {
                 // Two reads of one month must agree; the lower one loses the race and all begins again.
                 let lowest = seqs.entry(partition.month).or_insert(seq);
@@ -211,7 +229,14 @@ impl Resolve {
     }
 
     /// Records that have moved out of the window of their row: found by where they came from.
-    async fn add_moved(&self, page: &Page<'_>, destination: ConnectionId, incoming: &[Incoming], known: &mut Vec<Known>, seqs: &mut BTreeMap<String, i64>) -> Result<(), Unreachable> {
+    async fn add_moved(
+        &self,
+        page: &Page<'_>,
+        destination: ConnectionId,
+        incoming: &[Incoming],
+        known: &mut Vec<Known>,
+        seqs: &mut BTreeMap<String, i64>,
+    ) -> Result<(), Unreachable> {
         for origin in incoming.iter().filter_map(|it| it.origin.as_ref()) {
             if known.iter().any(|it| it.row.key.item == origin.item) {
                 continue;
@@ -228,7 +253,12 @@ impl Resolve {
     }
 
     /// What the shell finds out about each record of the page.
-    async fn incoming(&self, page: &Page<'_>, destination: &Destination, provider: &dyn DataProvider) -> Result<Vec<Incoming>, Unreachable> {
+    async fn incoming(
+        &self,
+        page: &Page<'_>,
+        destination: &Destination,
+        provider: &dyn DataProvider,
+    ) -> Result<Vec<Incoming>, Unreachable> {
         let (subject, source) = (page.subject(), page.input.body.account.connection);
         let mut keys = Vec::with_capacity(page.records.len());
         for record in &page.records {
@@ -243,7 +273,8 @@ impl Resolve {
                 Ok(projected) => self.contents.vault.keyed_hash(subject, "content", &projected.content()).await?,
                 Err(_) => String::new(),
             };
-            let item = ItemId::derived(destination.account.connection, record.data_type.name(), source, &record.origin.record);
+            let item =
+                ItemId::derived(destination.account.connection, record.data_type.name(), source, &record.origin.record);
             let origin_month = origin.as_ref().map(|it| it.month.clone());
             incoming.push(Incoming {
                 key,
@@ -261,7 +292,12 @@ impl Resolve {
     }
 
     /// Whether a record of the source is one that we wrote there.
-    async fn is_owned(&self, page: &Page<'_>, source: ConnectionId, origin: Option<Origin>) -> Result<bool, Unreachable> {
+    async fn is_owned(
+        &self,
+        page: &Page<'_>,
+        source: ConnectionId,
+        origin: Option<Origin>,
+    ) -> Result<bool, Unreachable> {
         let Some(origin) = origin else { return Ok(false) };
         let partition = Partition { subject: page.subject().clone(), destination: source, month: origin.month };
         let row = self.items.get(&ItemKey { partition, item: origin.item }).await?;
@@ -270,7 +306,12 @@ impl Resolve {
 
     /// The records that led to items here and are no longer at the source: only when its window was read completely
     /// within this sync.
-    async fn gone(&self, page: &Page<'_>, destination: &Destination, incoming: &[Incoming]) -> Result<Vec<Incoming>, Unreachable> {
+    async fn gone(
+        &self,
+        page: &Page<'_>,
+        destination: &Destination,
+        incoming: &[Incoming],
+    ) -> Result<Vec<Incoming>, Unreachable> {
         let normalized = &page.input.body;
         let (Some(window), Some(data_type), true) = (normalized.window, normalized.data_type, normalized.last) else {
             return Ok(Vec::new());
@@ -279,13 +320,21 @@ impl Resolve {
         let (subject, source) = (page.subject(), normalized.account.connection);
         let known = self.items.origins_within(subject, source, destination.account.connection, data_type, sure).await?;
         let sync = page.input.head.sync;
-        let missing = known.into_iter().filter(|it| it.seen_by != sync && incoming.iter().all(|page| page.key != it.record));
+        let missing =
+            known.into_iter().filter(|it| it.seen_by != sync && incoming.iter().all(|page| page.key != it.record));
         Ok(missing.map(|origin| tombstone(origin, normalized.fetched_at)).collect())
     }
 
     /// Stores what was decided: origins first, then the plans, one month at a time, each only if nobody planned there
     /// since it was read.
-    async fn plan(&self, page: &Page<'_>, destination: &Destination, incoming: &[Incoming], decided: &[Decided], mut seqs: BTreeMap<String, i64>) -> Result<bool, Unreachable> {
+    async fn plan(
+        &self,
+        page: &Page<'_>,
+        destination: &Destination,
+        incoming: &[Incoming],
+        decided: &[Decided],
+        mut seqs: BTreeMap<String, i64>,
+    ) -> Result<bool, Unreachable> {
         let (subject, connection) = (page.subject(), destination.account.connection);
         let mut by_month: BTreeMap<&str, Vec<Planned>> = BTreeMap::new();
         for it in decided {
@@ -295,7 +344,8 @@ impl Resolve {
         }
         let origins = decided.iter().filter_map(|it| origin_of(page, connection, incoming, it)).collect();
         self.items.note_origins(subject, origins).await?;
-        let partition = |month: &str| Partition { subject: subject.clone(), destination: connection, month: month.into() };
+        let partition =
+            |month: &str| Partition { subject: subject.clone(), destination: connection, month: month.into() };
         if by_month.is_empty() {
             return Ok(true);
         }
@@ -332,13 +382,24 @@ impl Resolve {
         })
     }
 
-    async fn seal_summary(&self, subject: &Subject, item: ItemId, record: &Record) -> Result<bytes::Bytes, Unreachable> {
-        let json = serde_json::to_vec(&rules::summary(record)).map_err(|err| Unreachable(format!("a summary cannot be written: {err}")))?;
+    async fn seal_summary(
+        &self,
+        subject: &Subject,
+        item: ItemId,
+        record: &Record,
+    ) -> Result<bytes::Bytes, Unreachable> {
+        let json = serde_json::to_vec(&rules::summary(record))
+            .map_err(|err| Unreachable(format!("a summary cannot be written: {err}")))?;
         self.contents.seal_row(subject, &item.to_string(), &json).await
     }
 
     /// Keyed hash of a record's id at a connection.
-    async fn origin_key(&self, subject: &Subject, connection: ConnectionId, record: &str) -> Result<String, Unreachable> {
+    async fn origin_key(
+        &self,
+        subject: &Subject,
+        connection: ConnectionId,
+        record: &str,
+    ) -> Result<String, Unreachable> {
         self.contents.vault.keyed_hash(subject, "origin", format!("{connection}/{record}").as_bytes()).await
     }
 }
@@ -347,7 +408,12 @@ impl Resolve {
 /// a day by its date: near the edges such a record may be just outside.
 fn surely_read(data_type: DataType, window: Interval) -> Option<Interval> {
     let edge = match data_type {
-        DataType::Workout | DataType::Weight | DataType::BodyFat | DataType::Height | DataType::Hydration | DataType::Nutrition => Duration::ZERO,
+        DataType::Workout
+        | DataType::Weight
+        | DataType::BodyFat
+        | DataType::Height
+        | DataType::Hydration
+        | DataType::Nutrition => Duration::ZERO,
         _ => MATCH_TOLERANCE,
     };
     let sure = Interval { from: window.from.plus(edge), to: window.to.minus(edge) };
@@ -412,4 +478,3 @@ fn origin_of(page: &Page<'_>, destination: ConnectionId, incoming: &[Incoming], 
         seen_by: page.input.head.sync,
     })
 }
-

@@ -50,7 +50,8 @@ impl Stage for Settle {
             return Ok(Answer::Nothing);
         }
         let events = self.log.events(&head.subject, head.sync).await?;
-        let story = Story::read(&events).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
+        let story =
+            Story::read(&events).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
         let Some(first) = story.first() else {
             return Err(Unreachable(format!("sync {} has no first event", head.sync)));
         };
@@ -82,7 +83,13 @@ impl Stage for Settle {
 
 impl Settle {
     /// Moves a checkpoint to the end of the first stretch without an unread hole, and lists what was left out.
-    async fn move_checkpoint(&self, head: &Head, at: (ConnectionId, ConnectionId, DataType), first: &Envelope<Requested>, stretches: &[Stretch]) -> Result<Option<Instant>, Unreachable> {
+    async fn move_checkpoint(
+        &self,
+        head: &Head,
+        at: (ConnectionId, ConnectionId, DataType),
+        first: &Envelope<Requested>,
+        stretches: &[Stretch],
+    ) -> Result<Option<Instant>, Unreachable> {
         let (source, destination, data_type) = at;
         loop {
             let (version, before) = self.people.checkpoint(&head.subject, source, destination, data_type).await?;
@@ -132,7 +139,11 @@ fn without(gap: &Stretch, read: &Interval) -> Vec<Stretch> {
     }
     let before = Interval { from: gap.interval.from, to: read.from };
     let after = Interval { from: read.to, to: gap.interval.to };
-    [before, after].into_iter().filter(|it| it.from < it.to).map(|interval| Stretch { interval, ..gap.clone() }).collect()
+    [before, after]
+        .into_iter()
+        .filter(|it| it.from < it.to)
+        .map(|interval| Stretch { interval, ..gap.clone() })
+        .collect()
 }
 
 #[cfg(test)]
@@ -150,7 +161,9 @@ mod tests {
 
     #[track_caller]
     fn check(steps: &[(i64, i64, StretchState)], expected: Option<i64>) {
-        let after = steps.iter().fold(Checkpoint::default(), |before, it| advance(&before, &[stretch(it.0, it.1, it.2)], Instant(1_000)));
+        let after = steps
+            .iter()
+            .fold(Checkpoint::default(), |before, it| advance(&before, &[stretch(it.0, it.1, it.2)], Instant(1_000)));
         assert_eq!(after.covered_through, expected.map(Instant));
     }
 
@@ -159,8 +172,14 @@ mod tests {
         check(&[(0, 10, StretchState::Fetched)], Some(10));
         check(&[(0, 10, StretchState::Unread)], None);
         check(&[(0, 10, StretchState::Fetched), (10, 20, StretchState::Unread)], Some(10));
-        check(&[(0, 10, StretchState::Fetched), (10, 20, StretchState::Unread), (20, 30, StretchState::Empty)], Some(10));
-        check(&[(0, 10, StretchState::Fetched), (10, 20, StretchState::Unread), (10, 30, StretchState::Empty)], Some(30));
+        check(
+            &[(0, 10, StretchState::Fetched), (10, 20, StretchState::Unread), (20, 30, StretchState::Empty)],
+            Some(10),
+        );
+        check(
+            &[(0, 10, StretchState::Fetched), (10, 20, StretchState::Unread), (10, 30, StretchState::Empty)],
+            Some(30),
+        );
         check(&[(0, 10, StretchState::Refused)], Some(10));
         check(&[(0, 5_000, StretchState::Fetched)], Some(1_000));
     }

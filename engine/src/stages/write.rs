@@ -133,7 +133,8 @@ impl Stage for Write {
             tally.add(result.data_type, result.fate, result.reason);
         }
         let head = input.head.derive(Self::NAME, 0, self.accounts.clock.now());
-        let results = if results.is_empty() { None } else { Some(self.contents.seal_value(&head, &Results { results }).await?) };
+        let results =
+            if results.is_empty() { None } else { Some(self.contents.seal_value(&head, &Results { results }).await?) };
         let body = Outcome {
             stage: Self::NAME.into(),
             destination: Some(resolved.destination.clone()),
@@ -147,7 +148,12 @@ impl Stage for Write {
 }
 
 impl Write {
-    async fn operation(&self, input: &Envelope<Resolved>, decision: &Decision, provider: &dyn DataProvider) -> Result<Progress, Unreachable> {
+    async fn operation(
+        &self,
+        input: &Envelope<Resolved>,
+        decision: &Decision,
+        provider: &dyn DataProvider,
+    ) -> Result<Progress, Unreachable> {
         let resolved = &input.body;
         // Looked at before every claim: what is no longer wanted must end.
         let standing = self.standing.destination(&input.head, &resolved.destination).await?;
@@ -186,7 +192,8 @@ impl Write {
         let external_id = self.contents.open_external(job.subject(), row).await?;
         if row.version >= version {
             let ours = row.planned_by.is_none_or(|it| it.1 == job.input.head.sync) || row.version > version;
-            let (fate, reason) = if ours { (fate_of(job.decision.action), None) } else { (Fate::Skipped, Some(Reason::Unchanged)) };
+            let (fate, reason) =
+                if ours { (fate_of(job.decision.action), None) } else { (Fate::Skipped, Some(Reason::Unchanged)) };
             return Ok(Some(job.result(fate, reason, row, external_id)));
         }
         if row.planned_version > version {
@@ -208,7 +215,12 @@ impl Write {
     }
 
     /// One call to the destination; creates or updates as the row's `external_id` says.
-    async fn send(&self, job: &Job<'_>, external_id: Option<&str>, send_by: Option<tokio::time::Instant>) -> Result<Result<crate::provider::Receipt, ProviderError>, Unreachable> {
+    async fn send(
+        &self,
+        job: &Job<'_>,
+        external_id: Option<&str>,
+        send_by: Option<tokio::time::Instant>,
+    ) -> Result<Result<crate::provider::Receipt, ProviderError>, Unreachable> {
         let Some(connection) = job.connection else { return Ok(Err(ProviderError::AccessRevoked)) };
         let Some(send) = send_of(job.decision, external_id) else {
             // A deletion of what was never made there: it is gone already.
@@ -228,13 +240,23 @@ impl Write {
     }
 
     /// The destination holds the version: noted in the row, first where the record leads.
-    async fn record(&self, job: &Job<'_>, token: Option<uuid::Uuid>, external_id: &str, owned: bool) -> Result<Progress, Unreachable> {
+    async fn record(
+        &self,
+        job: &Job<'_>,
+        token: Option<uuid::Uuid>,
+        external_id: &str,
+        owned: bool,
+    ) -> Result<Progress, Unreachable> {
         let (subject, decision) = (job.subject(), job.decision);
         let gone = decision.action == Action::Delete;
         if !gone {
             self.note_written(job, external_id).await?;
         }
-        let sealed = if gone { bytes::Bytes::new() } else { self.contents.seal_external(subject, decision.item, external_id).await? };
+        let sealed = if gone {
+            bytes::Bytes::new()
+        } else {
+            self.contents.seal_external(subject, decision.item, external_id).await?
+        };
         let hash = match &decision.record {
             Some(record) => self.contents.vault.keyed_hash(subject, "content", &record.content()).await?,
             None => String::new(),
@@ -253,11 +275,19 @@ impl Write {
         let of_plan = Patch { state: Some(ItemState::Applied), reason: Some(String::new()), ..held.clone() };
         let mine = Guard { version_below: Some(decision.version), claim: token.map(Some), ..Guard::default() };
         let planned = Guard { planned_version: Some(decision.version), ..mine.clone() };
-        let closing = |patch: &Patch| if token.is_some() { Patch { claim: Some(None), ..patch.clone() } } else { patch.clone() };
+        let closing =
+            |patch: &Patch| if token.is_some() { Patch { claim: Some(None), ..patch.clone() } } else { patch.clone() };
         // `state` speaks of the planned version only, and only one's own claim is closed.
         let recorded = self.items.change(&job.key, planned, closing(&of_plan)).await?
             || self.items.change(&job.key, mine, closing(&held)).await?
-            || self.items.change(&job.key, Guard { version_below: Some(decision.version), ..Guard::default() }, Patch { unsure: None, unsure_prints: None, ..held }).await?;
+            || self
+                .items
+                .change(
+                    &job.key,
+                    Guard { version_below: Some(decision.version), ..Guard::default() },
+                    Patch { unsure: None, unsure_prints: None, ..held },
+                )
+                .await?;
         crate::failpoint::reached(Self::NAME, "record");
         if !recorded {
             tracing::debug!(item = %decision.item, "a newer version was recorded meanwhile");
@@ -269,7 +299,8 @@ impl Write {
     /// What we wrote is found again when it is read back.
     async fn note_written(&self, job: &Job<'_>, external_id: &str) -> Result<(), Unreachable> {
         let (subject, connection) = (job.subject(), job.key.partition.destination);
-        let record = self.contents.vault.keyed_hash(subject, "origin", format!("{connection}/{external_id}").as_bytes()).await?;
+        let record =
+            self.contents.vault.keyed_hash(subject, "origin", format!("{connection}/{external_id}").as_bytes()).await?;
         let origin = Origin {
             connection,
             record,
@@ -285,8 +316,20 @@ impl Write {
     }
 
     /// An operation that ends without effect, while nobody holds a claim on its row.
-    async fn close(&self, job: &Job<'_>, row: &ItemRow, state: ItemState, fate: Fate, reason: Reason) -> Result<Progress, Unreachable> {
-        let guard = Guard { planned_version: Some(job.decision.version), version_below: Some(job.decision.version), claim: Some(row.claim.as_ref().map(|it| it.token)), ..Guard::default() };
+    async fn close(
+        &self,
+        job: &Job<'_>,
+        row: &ItemRow,
+        state: ItemState,
+        fate: Fate,
+        reason: Reason,
+    ) -> Result<Progress, Unreachable> {
+        let guard = Guard {
+            planned_version: Some(job.decision.version),
+            version_below: Some(job.decision.version),
+            claim: Some(row.claim.as_ref().map(|it| it.token)),
+            ..Guard::default()
+        };
         let patch = Patch { state: Some(state), reason: Some(reason.code()), claim: Some(None), ..Patch::default() };
         if self.items.change(&job.key, guard, patch).await? {
             let row = self.row(job).await?;

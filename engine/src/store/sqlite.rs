@@ -42,9 +42,7 @@ const LOCK: &str = "syncwell.lock";
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it.
-    #[error(
-        "the store in {0} is in use: stop the other syncwell process, or give this one another directory"
-    )]
+    #[error("the store in {0} is in use: stop the other syncwell process, or give this one another directory")]
     InUse(PathBuf),
     /// A newer syncwell made it.
     #[error(
@@ -62,9 +60,7 @@ pub enum OpenError {
     #[error("{0} is not a syncwell database: give another directory")]
     Foreign(PathBuf),
     /// The directory cannot be used.
-    #[error(
-        "cannot use the store directory {directory}: {source}; check that it can be written to"
-    )]
+    #[error("cannot use the store directory {directory}: {source}; check that it can be written to")]
     Directory {
         /// Which.
         directory: PathBuf,
@@ -72,9 +68,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// SQLite cannot use the file.
-    #[error(
-        "cannot open the database in {directory}: {source}; restore it from a backup if it is damaged"
-    )]
+    #[error("cannot open the database in {directory}: {source}; restore it from a backup if it is damaged")]
     Database {
         /// Where it is.
         directory: PathBuf,
@@ -139,7 +133,15 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Unreachable> {
-        self.writer.run(work).await.map_err(|err| self.unreachable(&err))
+        self.writer.run(false, work).await.map_err(|err| self.unreachable(&err))
+    }
+
+    /// Changes something; returns once it is durable and what it deleted is in no file any more.
+    async fn wipe<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Unreachable> {
+        self.writer.run(true, work).await.map_err(|err| self.unreachable(&err))
     }
 
     /// Reads something, all of it as of one moment.
@@ -153,9 +155,7 @@ impl Database {
     fn unreachable(&self, err: &Failure) -> Unreachable {
         let directory = self.directory.display();
         Unreachable(match err {
-            Failure::Full => format!(
-                "the disk of the store in {directory} is full: free some space, nothing is lost"
-            ),
+            Failure::Full => format!("the disk of the store in {directory} is full: free some space, nothing is lost"),
             Failure::Stopped => {
                 format!("the store in {directory} has stopped: start the process again")
             }
@@ -190,8 +190,7 @@ fn lock(directory: &Path) -> Result<File, OpenError> {
     let failed = |source| OpenError::Directory { directory: directory.to_owned(), source };
     fs::create_dir_all(directory).map_err(failed)?;
     let path = directory.join(LOCK);
-    let file =
-        File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),

@@ -106,8 +106,7 @@ fn workout(it: &Workout) -> Fields {
 }
 
 fn lap(it: &Lap) -> Fields {
-    let Lap { offset_ms, elapsed_ms, distance_m, energy_kcal, heart_rate_mean, heart_rate_max } =
-        it;
+    let Lap { offset_ms, elapsed_ms, distance_m, energy_kcal, heart_rate_mean, heart_rate_max } = it;
     let mut to = Fields::default();
     to.whole("offset_ms", *offset_ms);
     to.whole("elapsed_ms", *elapsed_ms);
@@ -119,18 +118,8 @@ fn lap(it: &Lap) -> Fields {
 }
 
 fn columns(it: &Streams) -> Fields {
-    let Streams {
-        offsets_ms,
-        latitude,
-        longitude,
-        altitude,
-        heart_rate,
-        cadence,
-        power,
-        speed,
-        distance,
-        temperature,
-    } = it;
+    let Streams { offsets_ms, latitude, longitude, altitude, heart_rate, cadence, power, speed, distance, temperature } =
+        it;
     let mut to = Fields::default();
     to.wholes("offsets_ms", offsets_ms);
     to.column("latitude", latitude);

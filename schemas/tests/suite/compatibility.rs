@@ -19,13 +19,7 @@ fn every_version_of_a_subject_reads_every_other() {
     for one in SCHEMAS {
         for other in SCHEMAS.iter().filter(|it| it.subject == one.subject) {
             let [a, b] = [one.text, other.text].map(|it| Schema::parse_str(it).unwrap());
-            assert!(
-                are_compatible(&a, &b),
-                "{} {} and {}",
-                one.subject,
-                one.version,
-                other.version
-            );
+            assert!(are_compatible(&a, &b), "{} {} and {}", one.subject, one.version, other.version);
         }
     }
 }
@@ -54,9 +48,7 @@ fn check(name: &str, change: impl Fn(&mut Value), is_compatible: bool) {
 
 /// The definition of a named type.
 fn named<'a>(value: &'a mut Value, name: &str) -> Option<&'a mut Value> {
-    if value.get("name") == Some(&json!(name))
-        && (value.get("fields").is_some() || value.get("symbols").is_some())
-    {
+    if value.get("name") == Some(&json!(name)) && (value.get("fields").is_some() || value.get("symbols").is_some()) {
         return Some(value);
     }
     match value {
@@ -82,11 +74,7 @@ fn a_field_with_default_can_be_removed() {
 
 #[test]
 fn a_field_cannot_be_added_without_default() {
-    check(
-        "Quantity",
-        |it| list(it, "fields").push(json!({"name": "more", "type": "double"})),
-        false,
-    );
+    check("Quantity", |it| list(it, "fields").push(json!({"name": "more", "type": "double"})), false);
 }
 
 #[test]

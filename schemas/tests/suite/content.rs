@@ -29,8 +29,7 @@ fn check(one: &Record, other: &Record, is_equal: bool) {
 
 #[test]
 fn the_form_never_changes() {
-    let lines: Vec<_> =
-        samples::records().records.iter().map(|it| hex::encode(it.content()) + "\n").collect();
+    let lines: Vec<_> = samples::records().records.iter().map(|it| hex::encode(it.content()) + "\n").collect();
     check_file("tests/golden/content.hex", &lines.concat());
 }
 

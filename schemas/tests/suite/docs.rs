@@ -64,9 +64,7 @@ fn examples_have_a_body_that_their_type_may_have() {
 fn what_is_no_record_does_not_fit_the_json_schema() {
     #[track_caller]
     fn check(change: impl Fn(&mut Value)) {
-        let mut json =
-            serde_json::to_value(samples::record(DataType::Weight, samples::tombstone().body))
-                .unwrap();
+        let mut json = serde_json::to_value(samples::record(DataType::Weight, samples::tombstone().body)).unwrap();
         let validator = validator();
         assert!(validator.is_valid(&json));
         change(&mut json);
@@ -102,8 +100,7 @@ fn units_ranges_and_kinds_of_body_go_together() {
         let (min, max) = it.plausible();
         assert!(min < max, "{it}");
         assert!(!it.body_kinds().is_empty(), "{it}");
-        let has_number =
-            it.body_kinds().iter().any(|it| ["quantity", "series", "blood_pressure"].contains(it));
+        let has_number = it.body_kinds().iter().any(|it| ["quantity", "series", "blood_pressure"].contains(it));
         assert_eq!(has_number, !it.unit().is_empty(), "{it}");
         assert_eq!(has_number, max < f64::MAX, "{it}");
         assert_eq!(it.name().parse::<DataType>().unwrap(), it);

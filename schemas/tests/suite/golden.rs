@@ -9,10 +9,7 @@ fn every_published_version_has_golden_bytes_of_a_full_and_a_minimal_value_that_a
     let samples = samples::all();
     for it in SCHEMAS {
         for kind in ["full", "minimal"] {
-            let sample = samples
-                .iter()
-                .find(|sample| sample.schema == it.subject && sample.kind == kind)
-                .unwrap();
+            let sample = samples.iter().find(|sample| sample.schema == it.subject && sample.kind == kind).unwrap();
             let name = format!("{}.v{}.{kind}", it.subject, it.version);
             if !regenerate() {
                 assert!((sample.recode)(&golden(&name)).is_ok(), "{name}");
@@ -47,9 +44,8 @@ fn the_json_form_of_samples_is_the_golden_one() {
 
 #[test]
 fn every_golden_file_is_of_a_published_version() {
-    let names = SCHEMAS.iter().flat_map(|it| {
-        ["full", "minimal"].map(|kind| format!("{}.v{}.{kind}", it.subject, it.version))
-    });
+    let names =
+        SCHEMAS.iter().flat_map(|it| ["full", "minimal"].map(|kind| format!("{}.v{}.{kind}", it.subject, it.version)));
     let names: BTreeSet<_> = names.chain(["content".into(), "fingerprints".into()]).collect();
     for entry in fs::read_dir(file("tests/golden")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

@@ -25,42 +25,33 @@ fn column(length: usize) -> impl Strategy<Value = Column> {
 
 fn streams() -> impl Strategy<Value = Streams> {
     (0..20_usize).prop_flat_map(|n| {
-        (vec(any::<i64>(), n), column(n), column(n), column(n)).prop_map(
-            |(offsets_ms, latitude, power, speed)| Streams {
-                offsets_ms,
-                latitude,
-                power,
-                speed,
-                ..Streams::default()
-            },
-        )
+        (vec(any::<i64>(), n), column(n), column(n), column(n)).prop_map(|(offsets_ms, latitude, power, speed)| {
+            Streams { offsets_ms, latitude, power, speed, ..Streams::default() }
+        })
     })
 }
 
 fn body() -> impl Strategy<Value = Body> {
     let series = (vec(any::<i64>(), 0..9), vec(number(), 0..9))
         .prop_map(|(offsets_ms, values)| Body::Series(Series { offsets_ms, values }));
-    let workout = (streams(), option::of(".*"), option::of(any::<i64>())).prop_map(
-        |(streams, title, steps)| {
-            Body::Workout(Box::new(Workout { streams, title, steps, ..Workout::default() }))
-        },
-    );
+    let workout = (streams(), option::of(".*"), option::of(any::<i64>())).prop_map(|(streams, title, steps)| {
+        Body::Workout(Box::new(Workout { streams, title, steps, ..Workout::default() }))
+    });
     prop_oneof![number().prop_map(|value| Body::Quantity(Quantity { value })), series, workout]
 }
 
 fn record() -> impl Strategy<Value = Record> {
     let data_type = prop::sample::select(DataType::ALL.to_vec());
-    (data_type, body(), any::<(i64, i64, bool, bool)>(), option::of(any::<i32>()), option::of(".*"))
-        .prop_map(
-            |(data_type, body, (start, end, is_daily_total, is_final), offset_seconds, zone)| {
-                let mut record = samples::record(data_type, body);
-                (record.time.start, record.time.end) = (Instant(start), Instant(end));
-                (record.time.offset_seconds, record.time.zone) = (offset_seconds, zone);
-                record.is_daily_total = is_daily_total;
-                record.state = if is_final { RecordState::Final } else { RecordState::Open };
-                record
-            },
-        )
+    (data_type, body(), any::<(i64, i64, bool, bool)>(), option::of(any::<i32>()), option::of(".*")).prop_map(
+        |(data_type, body, (start, end, is_daily_total, is_final), offset_seconds, zone)| {
+            let mut record = samples::record(data_type, body);
+            (record.time.start, record.time.end) = (Instant(start), Instant(end));
+            (record.time.offset_seconds, record.time.zone) = (offset_seconds, zone);
+            record.is_daily_total = is_daily_total;
+            record.state = if is_final { RecordState::Final } else { RecordState::Open };
+            record
+        },
+    )
 }
 
 /// A change of bytes: at a place, something is put over, in, or out.
@@ -142,8 +133,7 @@ fn a_length_alone_takes_no_memory() {
         refuses(Subject::Records, &[varint(length), varint(length)].concat());
         // Numbers of a series, which are made room for before they are read.
         let series = Body::Series(Series { offsets_ms: Vec::new(), values: Vec::new() });
-        let bytes =
-            encode(&Records { records: vec![samples::record(DataType::HeartRate, series)] });
+        let bytes = encode(&Records { records: vec![samples::record(DataType::HeartRate, series)] });
         let upto = bytes.len() - 3;
         refuses(Subject::Records, &[bytes.get(5..upto).unwrap(), &varint(length)].concat());
     }
@@ -155,10 +145,7 @@ fn a_length_alone_takes_no_memory() {
 fn framing_that_is_not_ours_is_refused_by_name() {
     #[track_caller]
     fn check(bytes: &[u8], expected: &str) {
-        assert_eq!(
-            decode::<Records>(bytes).unwrap_err().to_string(),
-            format!("not a records: {expected}")
-        );
+        assert_eq!(decode::<Records>(bytes).unwrap_err().to_string(), format!("not a records: {expected}"));
     }
     check(&[], "too short to be framed");
     check(&[0, 0, 0, 0], "too short to be framed");
@@ -184,29 +171,11 @@ fn a_workout_of_ten_thousand_samples_is_columns() {
     }
     let offsets_ms: Vec<i64> = (0..10_000).map(|it| it * 1_000).collect();
     let column = Column((0..10_000).map(f64::from).collect());
-    check(
-        1,
-        Streams {
-            offsets_ms: offsets_ms.clone(),
-            heart_rate: column.clone(),
-            ..Streams::default()
-        },
-    );
+    check(1, Streams { offsets_ms: offsets_ms.clone(), heart_rate: column.clone(), ..Streams::default() });
     let [latitude, longitude, altitude, heart_rate, cadence, power, speed, distance, temperature] =
         std::array::from_fn(|_| column.clone());
     check(
         9,
-        Streams {
-            offsets_ms,
-            latitude,
-            longitude,
-            altitude,
-            heart_rate,
-            cadence,
-            power,
-            speed,
-            distance,
-            temperature,
-        },
+        Streams { offsets_ms, latitude, longitude, altitude, heart_rate, cadence, power, speed, distance, temperature },
     );
 }

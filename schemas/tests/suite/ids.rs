@@ -46,15 +46,9 @@ fn derivation_never_changes() {
 
 #[test]
 fn parts_do_not_run_into_each_other() {
-    assert_ne!(
-        ConnectionId::derived(&subject(), "ab", "c"),
-        ConnectionId::derived(&subject(), "a", "bc")
-    );
+    assert_ne!(ConnectionId::derived(&subject(), "ab", "c"), ConnectionId::derived(&subject(), "a", "bc"));
     assert_ne!(SyncId::for_key(&subject(), "ab", "c"), SyncId::for_key(&subject(), "a", "bc"));
-    assert_ne!(
-        SyncId::for_key(&Subject("sa".into()), "b", ""),
-        SyncId::for_key(&subject(), "ab", "")
-    );
+    assert_ne!(SyncId::for_key(&Subject("sa".into()), "b", ""), SyncId::for_key(&subject(), "ab", ""));
 }
 
 #[test]
@@ -69,10 +63,7 @@ fn a_head_is_derived_from_its_cause() {
     let root = Head::root(sync, subject(), Instant(1));
     assert_eq!((root.id, root.cause), (EventId::root(sync), EventId::root(sync)));
     let next = root.derive("fetch", 0, Instant(2));
-    assert_eq!(
-        (next.id, next.cause, next.sync),
-        (EventId::derived(root.id, "fetch", 0), root.id, sync)
-    );
+    assert_eq!((next.id, next.cause, next.sync), (EventId::derived(root.id, "fetch", 0), root.id, sync));
     assert_eq!(next, root.derive("fetch", 0, Instant(2)));
     assert_ne!(next.id, root.derive("fetch", 1, Instant(2)).id);
     assert_ne!(next.id, root.derive("resolve", 0, Instant(2)).id);
@@ -82,9 +73,6 @@ fn a_head_is_derived_from_its_cause() {
 fn ids_are_text_in_json() {
     let id = connection("a");
     assert_eq!(serde_json::to_value(id).unwrap(), serde_json::Value::String(id.to_string()));
-    assert_eq!(
-        serde_json::from_value::<ConnectionId>(serde_json::json!(id.to_string())).unwrap(),
-        id
-    );
+    assert_eq!(serde_json::from_value::<ConnectionId>(serde_json::json!(id.to_string())).unwrap(), id);
     assert!(serde_json::from_value::<ConnectionId>(serde_json::json!("not an id")).is_err());
 }

@@ -5,14 +5,14 @@ use schemas::{
     codec::{SCHEMAS, Subject},
     data_type::DataType,
     event::{
-        Account, Action, Candidate, Count, Decision, Decisions, Deletes, Delivered, Destination,
-        DestinationCounts, Fate, Fetched, FieldChoice, Head, Held, IssueCount, Lane, Mode, Named,
-        Normalized, OperationResult, Outcome, Payload, Reading, Reason, Rejected, Requested,
-        Resolved, Results, Rule, Settled, Side, Stretch, StretchState, Trigger, TypeSpan,
+        Account, Action, Candidate, Count, Decision, Decisions, Deletes, Delivered, Destination, DestinationCounts,
+        Fate, Fetched, FieldChoice, Head, Held, IssueCount, Lane, Mode, Named, Normalized, OperationResult, Outcome,
+        Payload, Reading, Reason, Rejected, Requested, Resolved, Results, Rule, Settled, Side, Stretch, StretchState,
+        Trigger, TypeSpan,
     },
     record::{
-        BloodPressure, Body, Entity, Nothing, Nutrition, Origin, Policy, Quantity, Record,
-        RecordState, RecordingMethod, Records, Series, Sleep, SleepStage, Span,
+        BloodPressure, Body, Entity, Nothing, Nutrition, Origin, Policy, Quantity, Record, RecordState,
+        RecordingMethod, Records, Series, Sleep, SleepStage, Span,
     },
     time::Interval,
     workout::{Lap, Sport, Streams, Workout},
@@ -68,9 +68,7 @@ fn collect(schema: &str, value: &Value, all: &mut Vec<(String, Value)>) {
 fn fields() -> Vec<(String, Value)> {
     let of = |(_, it): (String, Value)| {
         let fields = it.get("fields").and_then(Value::as_array).cloned().unwrap_or_default();
-        fields
-            .into_iter()
-            .map(move |field| (format!("{}.{}", text(&it, "name"), text(&field, "name")), field))
+        fields.into_iter().map(move |field| (format!("{}.{}", text(&it, "name"), text(&field, "name")), field))
     };
     definitions().into_iter().flat_map(of).collect()
 }
@@ -113,9 +111,7 @@ fn is_number(kind: &Value) -> bool {
         Value::String(name) => ["int", "long", "float", "double"].contains(&name.as_str()),
         Value::Array(variants) => variants.iter().any(is_number),
         Value::Object(it) if it.contains_key("logicalType") || it.contains_key("fields") => false,
-        Value::Object(it) => {
-            ["type", "items", "values"].iter().filter_map(|key| it.get(*key)).any(is_number)
-        }
+        Value::Object(it) => ["type", "items", "values"].iter().filter_map(|key| it.get(*key)).any(is_number),
         _ => false,
     }
 }
@@ -137,16 +133,11 @@ fn moments_and_ids_have_logical_types() {
     let ids = ["id", "cause", "sync", "carrier", "connection", "config", "item", "op"];
     for (name, field) in fields() {
         let key = text(&field, "name");
-        let kind = if field["type"].get(0) == Some(&json!("null")) {
-            &field["type"][1]
-        } else {
-            &field["type"]
-        };
-        let is_moment = key.ends_with("_at")
-            || ["at", "start", "end", "from", "to", "checkpoint"].contains(&key.as_str());
-        // An end can be a reason, too.
+        let kind = if field["type"].get(0) == Some(&json!("null")) { &field["type"][1] } else { &field["type"] };
         let is_moment =
-            is_moment && !matches!(text(kind, "name").as_str(), "Reason") && kind != "Reason";
+            key.ends_with("_at") || ["at", "start", "end", "from", "to", "checkpoint"].contains(&key.as_str());
+        // An end can be a reason, too.
+        let is_moment = is_moment && !matches!(text(kind, "name").as_str(), "Reason") && kind != "Reason";
         assert_eq!(is_moment, *kind == moment, "{name}");
         assert_eq!(ids.contains(&key.as_str()), *kind == id, "{name}");
     }
@@ -179,21 +170,13 @@ fn by_name(value: &mut Value, is_outermost: bool) {
 
 #[test]
 fn the_files_are_the_published_versions() {
-    let files: BTreeSet<_> = fs::read_dir(file("avro"))
-        .unwrap()
-        .map(|it| it.unwrap().file_name().into_string().unwrap())
-        .collect();
-    let published: Vec<_> = SCHEMAS
-        .iter()
-        .map(|it| (format!("{}.v{}.avsc", it.subject, it.version), it.text))
-        .collect();
+    let files: BTreeSet<_> =
+        fs::read_dir(file("avro")).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    let published: Vec<_> =
+        SCHEMAS.iter().map(|it| (format!("{}.v{}.avsc", it.subject, it.version), it.text)).collect();
     assert_eq!(files, published.iter().map(|(name, _)| name.clone()).collect());
     for (name, text) in published {
-        assert_eq!(
-            fs::read_to_string(file("avro").join(&name)).unwrap(),
-            text,
-            "{name} is published as another one"
-        );
+        assert_eq!(fs::read_to_string(file("avro").join(&name)).unwrap(), text, "{name} is published as another one");
     }
 }
 
@@ -337,20 +320,14 @@ fn records_and_enums_are_those_of_the_rust_types() {
         if let Some(symbols) = it["symbols"].as_array() {
             assert_eq!(*symbols, rust[&name], "{schema} {name}");
         } else {
-            let fields: Vec<_> =
-                it["fields"].as_array().unwrap().iter().map(|it| text(it, "name")).collect();
+            let fields: Vec<_> = it["fields"].as_array().unwrap().iter().map(|it| text(it, "name")).collect();
             let is_event = kinds().contains(&name);
-            assert_eq!(
-                fields,
-                if is_event { vec!["head", "body"] } else { rust[&name].clone() },
-                "{schema} {name}"
-            );
+            assert_eq!(fields, if is_event { vec!["head", "body"] } else { rust[&name].clone() }, "{schema} {name}");
         }
         seen.insert(name);
     }
     assert!(rust.keys().all(|it| seen.contains(it)), "a type is in no schema");
-    let data_types: Vec<_> =
-        std::iter::once(DataType::Unknown).chain(DataType::ALL).map(DataType::name).collect();
+    let data_types: Vec<_> = std::iter::once(DataType::Unknown).chain(DataType::ALL).map(DataType::name).collect();
     assert_eq!(rust["DataType"], data_types);
 }
 
@@ -358,8 +335,7 @@ fn records_and_enums_are_those_of_the_rust_types() {
 fn kinds_of_body_are_those_of_the_rust_type_in_its_order() {
     let (_, variants) = rust::<Body>();
     let (_, record) = fields().into_iter().find(|(name, _)| name == "Record.body").unwrap();
-    let union: Vec<_> =
-        record["type"].as_array().unwrap().iter().map(|it| snake(&text(it, "name"))).collect();
+    let union: Vec<_> = record["type"].as_array().unwrap().iter().map(|it| snake(&text(it, "name"))).collect();
     assert_eq!(union, variants);
 }
 

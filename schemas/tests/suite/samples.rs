@@ -5,11 +5,10 @@ use schemas::{
     codec::{DecodeError, Framed, Subject as Schema, current, decode, encode},
     data_type::DataType,
     event::{
-        Account, Action, Candidate, Count, Cover, Decision, Decisions, Deletes, Delivered,
-        Destination, DestinationCounts, Envelope, Fate, Fetched, FieldChoice, Head, Held,
-        IssueCount, Lane, Mode, Named, Normalized, OperationResult, Outcome, Payload, Reading,
-        Reason, Rejected, Requested, Resolved, Results, Rule, Settled, Side, Stretch, StretchState,
-        Trigger, TypeSpan,
+        Account, Action, Candidate, Count, Cover, Decision, Decisions, Deletes, Delivered, Destination,
+        DestinationCounts, Envelope, Fate, Fetched, FieldChoice, Head, Held, IssueCount, Lane, Mode, Named, Normalized,
+        OperationResult, Outcome, Payload, Reading, Reason, Rejected, Requested, Resolved, Results, Rule, Settled,
+        Side, Stretch, StretchState, Trigger, TypeSpan,
     },
     id::{ConfigId, ConnectionId, EventId, ItemId, OpId, Subject, SyncId},
     record::{Body, Records},
@@ -146,18 +145,8 @@ fn blob() -> Payload {
 fn counts() -> Vec<Count> {
     vec![
         Count { data_type: DataType::Workout, fate: Fate::Created, reason: None, count: 3 },
-        Count {
-            data_type: DataType::Vo2Max,
-            fate: Fate::Skipped,
-            reason: Some(Reason::Unchanged),
-            count: 70_000,
-        },
-        Count {
-            data_type: DataType::Unknown,
-            fate: Fate::Unknown,
-            reason: Some(Reason::AnswerLost),
-            count: 1,
-        },
+        Count { data_type: DataType::Vo2Max, fate: Fate::Skipped, reason: Some(Reason::Unchanged), count: 70_000 },
+        Count { data_type: DataType::Unknown, fate: Fate::Unknown, reason: Some(Reason::AnswerLost), count: 1 },
     ]
 }
 
@@ -305,14 +294,7 @@ fn outcome() -> Outcome {
 }
 
 fn outcome_minimal() -> Outcome {
-    Outcome {
-        stage: "fetch".into(),
-        destination: None,
-        end: None,
-        results: None,
-        counts: Vec::new(),
-        lane: Lane::Hot,
-    }
+    Outcome { stage: "fetch".into(), destination: None, end: None, results: None, counts: Vec::new(), lane: Lane::Hot }
 }
 
 fn settled() -> Settled {
@@ -328,11 +310,7 @@ fn settled() -> Settled {
         issues: issues(),
         stretches: vec![
             Stretch { interval: interval(-60, -30), state: StretchState::Empty, reason: None },
-            Stretch {
-                interval: interval(-30, 0),
-                state: StretchState::Refused,
-                reason: Some(Reason::Forbidden),
-            },
+            Stretch { interval: interval(-30, 0), state: StretchState::Refused, reason: Some(Reason::Forbidden) },
         ],
         checkpoint: Some(at(-30)),
         end: Some(Reason::Cancelled),
@@ -417,14 +395,8 @@ fn results() -> Results {
         external_id: Some("w-1".into()),
         owned: true,
     };
-    let bare = OperationResult {
-        reason: None,
-        detail: None,
-        hash: None,
-        external_id: None,
-        owned: false,
-        ..full.clone()
-    };
+    let bare =
+        OperationResult { reason: None, detail: None, hash: None, external_id: None, owned: false, ..full.clone() };
     Results { results: vec![full, bare] }
 }
 

@@ -87,13 +87,7 @@ pub(super) fn records(content: &Content, source: &Source, name: &str, normal: &m
             Some((time, workout)) => {
                 let body = Body::Workout(Box::new(workout));
                 let part = index.to_string();
-                normal.records.push(source.record(
-                    DataType::Workout,
-                    &part,
-                    time,
-                    RecordingMethod::Active,
-                    body,
-                ));
+                normal.records.push(source.record(DataType::Workout, &part, time, RecordingMethod::Active, body));
             }
             None => {
                 let text = "the session has no time that can be placed; it was left out".into();
@@ -105,22 +99,12 @@ pub(super) fn records(content: &Content, source: &Source, name: &str, normal: &m
 
 /// Gives every point and lap to the session in which it was recorded: the first that was not over yet. The starts
 /// are not used for it, because a watch may set its clock in mid-session.
-fn bouts<'a>(
-    content: &'a Content,
-    source: &Source,
-    name: &str,
-    normal: &mut Normal,
-) -> Vec<Bout<'a>> {
+fn bouts<'a>(content: &'a Content, source: &Source, name: &str, normal: &mut Normal) -> Vec<Bout<'a>> {
     let instant = |it: u32| source.clock.instant(it);
     let mut bouts: Vec<Bout<'_>> = content
         .sessions
         .iter()
-        .map(|it| Bout {
-            session: Some(it),
-            until: it.time.and_then(instant),
-            points: Vec::new(),
-            laps: Vec::new(),
-        })
+        .map(|it| Bout { session: Some(it), until: it.time.and_then(instant), points: Vec::new(), laps: Vec::new() })
         .collect();
     bouts.sort_by_key(|it| it.until);
     if bouts.is_empty() {
@@ -149,9 +133,8 @@ fn bouts<'a>(
         }
     }
     if n_unplaced > 0 {
-        let text = format!(
-            "the times of {n_unplaced} points count from when the device was switched on; they were left out"
-        );
+        let text =
+            format!("the times of {n_unplaced} points count from when the device was switched on; they were left out");
         normal.issues.push(Issue { code: "no_time", at: name.to_owned(), text });
     }
     bouts
@@ -170,17 +153,11 @@ fn workout(
     let told = bout.session.and_then(|it| it.integer(2)).and_then(instant);
     let start = first.map_or(told, |it| Some(told.map_or(it, |told| told.min(it))))?;
     let elapsed = bout.session.and_then(|it| milliseconds(it, 7));
-    let end = elapsed
-        .map(|it| Instant(start.0 + it))
-        .or(bout.until)
-        .unwrap_or(start)
-        .max(last.unwrap_or(start));
+    let end = elapsed.map(|it| Instant(start.0 + it)).or(bout.until).unwrap_or(start).max(last.unwrap_or(start));
     let kind = bout.session.or(content.sport.as_ref());
     let (sport_field, sub_field) = if bout.session.is_some() { (5, 6) } else { (0, 1) };
-    let (sport, sport_detail) = sport::of(
-        kind.and_then(|it| it.integer(sport_field)),
-        kind.and_then(|it| it.integer(sub_field)),
-    );
+    let (sport, sport_detail) =
+        sport::of(kind.and_then(|it| it.integer(sport_field)), kind.and_then(|it| it.integer(sub_field)));
     let mut points = bout.points.clone();
     if sport::is_on_foot(sport) {
         // FIT counts one foot.
@@ -190,9 +167,7 @@ fn workout(
     let mut workout = Workout { sport, sport_detail, streams, ..Workout::default() };
     match bout.session {
         Some(it) => summary(it, &mut workout),
-        None => {
-            workout.distance_m = workout.streams.distance.0.iter().copied().rfind(|it| !it.is_nan())
-        }
+        None => workout.distance_m = workout.streams.distance.0.iter().copied().rfind(|it| !it.is_nan()),
     }
     let mut laps_end = start;
     for it in &bout.laps {
@@ -213,8 +188,7 @@ fn summary(it: &Message, workout: &mut Workout) {
     workout.ascent_m = it.number(22);
     workout.heart_rate_mean = plausible(it.number(16));
     workout.heart_rate_max = plausible(it.number(17));
-    workout.cadence_mean =
-        it.number(18).map(|whole| (whole + it.scaled(92, 128.0).unwrap_or(0.0)) * feet);
+    workout.cadence_mean = it.number(18).map(|whole| (whole + it.scaled(92, 128.0).unwrap_or(0.0)) * feet);
     workout.power_mean = it.number(20);
     if sport::is_on_foot(workout.sport) {
         workout.steps = it.integer(10).map(|it| i64::from(it) * 2);

@@ -64,20 +64,11 @@ const HEADER: [u8; 14] = [14, 0x20, 0, 0, 0xff, 0xff, 0xff, 0xff, b'.', b'F', b'
 fn frame(bytes: &[u8], start: usize) -> (Frame, usize) {
     let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
     let data_start = start + usize::from(byte(start));
-    let n_data =
-        u32::from_le_bytes([byte(start + 4), byte(start + 5), byte(start + 6), byte(start + 7)])
-            as usize;
+    let n_data = u32::from_le_bytes([byte(start + 4), byte(start + 5), byte(start + 6), byte(start + 7)]) as usize;
     // A recorder that was cut off has not yet written how much there is.
     let data_end = if n_data == 0 { bytes.len() } else { data_start.saturating_add(n_data) };
-    let data =
-        bytes.get(data_start.min(bytes.len())..data_end.min(bytes.len())).unwrap_or_default();
-    let mut walk = Walk {
-        data,
-        at: 0,
-        clean: HEADER.to_vec(),
-        definitions: Default::default(),
-        n_messages: 0,
-    };
+    let data = bytes.get(data_start.min(bytes.len())..data_end.min(bytes.len())).unwrap_or_default();
+    let mut walk = Walk { data, at: 0, clean: HEADER.to_vec(), definitions: Default::default(), n_messages: 0 };
     let mut damage = walk.run().map(|it| match it {
         Damage::Truncated { at } => Damage::Truncated { at: data_start + at },
         Damage::Malformed { at } => Damage::Malformed { at: data_start + at },
@@ -136,8 +127,7 @@ impl Walk<'_> {
         let definition = self.definitions.get(usize::from(local)).copied().flatten();
         let definition = definition.ok_or(Damage::Malformed { at: self.at })?;
         let n_bytes = 1 + definition.n_fields_bytes + definition.n_developer_bytes;
-        let whole =
-            self.data.get(self.at..self.at + n_bytes).ok_or(Damage::Truncated { at: self.at })?;
+        let whole = self.data.get(self.at..self.at + n_bytes).ok_or(Damage::Truncated { at: self.at })?;
         self.clean.push(header);
         self.clean.extend_from_slice(whole.get(1..=definition.n_fields_bytes).unwrap_or_default());
         self.n_messages += 1;
@@ -156,18 +146,13 @@ impl Walk<'_> {
             let [number, size, base_type] = *field;
             definition.n_fields_bytes += usize::from(size);
             if size > 0 {
-                kept.extend_from_slice(&[
-                    number,
-                    size,
-                    if fits(size, base_type) { base_type } else { BYTE },
-                ]);
+                kept.extend_from_slice(&[number, size, if fits(size, base_type) { base_type } else { BYTE }]);
             }
         }
         if header & 0x20 != 0 {
             let n_developer = usize::from(*rest.get(n_bytes).ok_or(truncated)?);
             let fields = rest.get(n_bytes + 1..n_bytes + 1 + n_developer * 3).ok_or(truncated)?;
-            definition.n_developer_bytes =
-                fields.as_chunks::<3>().0.iter().map(|it| usize::from(it[1])).sum();
+            definition.n_developer_bytes = fields.as_chunks::<3>().0.iter().map(|it| usize::from(it[1])).sum();
             n_bytes += 1 + n_developer * 3;
         }
         self.clean.push(header & !0x20);
@@ -197,11 +182,9 @@ fn fits(size: u8, base_type: u8) -> bool {
 /// The checksum of the FIT protocol (Garmin FIT SDK, "CRC").
 fn crc(bytes: &[u8]) -> u16 {
     const TABLE: [u16; 16] = [
-        0x0000, 0xcc01, 0xd801, 0x1400, 0xf001, 0x3c00, 0x2800, 0xe401, 0xa001, 0x6c00, 0x7800,
-        0xb401, 0x5000, 0x9c01, 0x8801, 0x4400,
+        0x0000, 0xcc01, 0xd801, 0x1400, 0xf001, 0x3c00, 0x2800, 0xe401, 0xa001, 0x6c00, 0x7800, 0xb401, 0x5000, 0x9c01,
+        0x8801, 0x4400,
     ];
-    let nibble = |crc: u16, it: u8| {
-        (crc >> 4) ^ TABLE[usize::from(crc & 0xf)] ^ TABLE[usize::from(it & 0xf)]
-    };
+    let nibble = |crc: u16, it: u8| (crc >> 4) ^ TABLE[usize::from(crc & 0xf)] ^ TABLE[usize::from(it & 0xf)];
     bytes.iter().fold(0, |crc, byte| nibble(nibble(crc, *byte), byte >> 4))
 }

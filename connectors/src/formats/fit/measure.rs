@@ -23,8 +23,7 @@ pub(super) fn weights(messages: &[Message], source: &Source, name: &str, normal:
         };
         // 0xfffe stands for a weight that was still being calculated.
         let weight = it.integer(0).filter(|it| *it < 0xfffe).map(|it| f64::from(it) / 100.0);
-        let water =
-            weight.zip(it.scaled(2, 100.0)).map(|(weight, percent)| weight * percent / 100.0);
+        let water = weight.zip(it.scaled(2, 100.0)).map(|(weight, percent)| weight * percent / 100.0);
         let values = [
             (DataType::Weight, weight),
             (DataType::BodyFat, it.scaled(1, 100.0)),
@@ -46,13 +45,7 @@ pub(super) fn weights(messages: &[Message], source: &Source, name: &str, normal:
             let span = Span::at(time, source.clock.offset_seconds);
             let part = format!("{user}-{}", time.seconds());
             let body = Body::Quantity(Quantity { value });
-            normal.records.push(source.record(
-                data_type,
-                &part,
-                span,
-                RecordingMethod::Active,
-                body,
-            ));
+            normal.records.push(source.record(data_type, &part, span, RecordingMethod::Active, body));
         }
     }
 }
@@ -82,10 +75,8 @@ impl Monitoring {
             return;
         }
         // A short message gives the low sixteen bits of the time only.
-        let short = it
-            .integer(26)
-            .zip(self.last_time)
-            .map(|(low, last)| last.wrapping_add(low.wrapping_sub(last) & 0xffff));
+        let short =
+            it.integer(26).zip(self.last_time).map(|(low, last)| last.wrapping_add(low.wrapping_sub(last) & 0xffff));
         let Some(time) = it.time.or(short) else { return };
         self.last_time = Some(time);
         if let Some(pulse) = it.number(27) {
@@ -94,8 +85,7 @@ impl Monitoring {
         let activity = it.integer(5).or_else(|| it.integer(24).map(|it| it & 0x1f));
         // For walking and running the count is of steps (profile: subfield `steps` of `cycles`).
         if let (Some(kind @ (WALKING | RUNNING)), Some(count)) = (activity, it.number(3)) {
-            let (since, before) =
-                self.counts.get(&kind).copied().unwrap_or((self.begin.unwrap_or(time), 0.0));
+            let (since, before) = self.counts.get(&kind).copied().unwrap_or((self.begin.unwrap_or(time), 0.0));
             // A count that fell began anew, at midnight.
             let taken = if count >= before { count - before } else { count };
             if taken > 0.0 && since < time {
@@ -108,20 +98,13 @@ impl Monitoring {
     pub(super) fn records(&self, source: &Source, normal: &mut Normal) {
         let offset_seconds = source.clock.offset_seconds;
         for (index, (since, until, taken)) in self.steps.iter().enumerate() {
-            let Some((start, end)) = source.clock.instant(*since).zip(source.clock.instant(*until))
-            else {
+            let Some((start, end)) = source.clock.instant(*since).zip(source.clock.instant(*until)) else {
                 continue;
             };
             let span = Span { start, end, offset_seconds, zone: None };
             let body = Body::Quantity(Quantity { value: *taken });
             let part = format!("{}-{index}", start.seconds());
-            normal.records.push(source.record(
-                DataType::Steps,
-                &part,
-                span,
-                RecordingMethod::Automatic,
-                body,
-            ));
+            normal.records.push(source.record(DataType::Steps, &part, span, RecordingMethod::Automatic, body));
         }
         let (min, max) = DataType::HeartRate.plausible();
         let mut hours: BTreeMap<i64, Vec<(Instant, f64)>> = BTreeMap::new();
@@ -132,9 +115,7 @@ impl Monitoring {
         }
         for (hour, mut pulses) in hours {
             pulses.sort_by_key(|it| it.0);
-            let (Some((start, _)), Some((end, _))) =
-                (pulses.first().copied(), pulses.last().copied())
-            else {
+            let (Some((start, _)), Some((end, _))) = (pulses.first().copied(), pulses.last().copied()) else {
                 continue;
             };
             let span = Span { start, end, offset_seconds, zone: None };
@@ -143,13 +124,7 @@ impl Monitoring {
                 values: pulses.iter().map(|it| it.1).collect(),
             });
             let part = hour.to_string();
-            normal.records.push(source.record(
-                DataType::HeartRate,
-                &part,
-                span,
-                RecordingMethod::Automatic,
-                body,
-            ));
+            normal.records.push(source.record(DataType::HeartRate, &part, span, RecordingMethod::Automatic, body));
         }
     }
 }

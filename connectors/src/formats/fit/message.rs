@@ -44,9 +44,7 @@ impl Message {
     /// The number in a field.
     pub(super) fn number(&self, field: u8) -> Option<f64> {
         match self.fields.get(&field)? {
-            Value::Byte(it) | Value::Enum(it) | Value::UInt8(it) | Value::UInt8z(it) => {
-                Some(f64::from(*it))
-            }
+            Value::Byte(it) | Value::Enum(it) | Value::UInt8(it) | Value::UInt8z(it) => Some(f64::from(*it)),
             Value::SInt8(it) => Some(f64::from(*it)),
             Value::SInt16(it) => Some(f64::from(*it)),
             Value::UInt16(it) | Value::UInt16z(it) => Some(f64::from(*it)),
@@ -61,9 +59,7 @@ impl Message {
     /// The unsigned integer in a field.
     pub(super) fn integer(&self, field: u8) -> Option<u32> {
         match self.fields.get(&field)? {
-            Value::Byte(it) | Value::Enum(it) | Value::UInt8(it) | Value::UInt8z(it) => {
-                Some(u32::from(*it))
-            }
+            Value::Byte(it) | Value::Enum(it) | Value::UInt8(it) | Value::UInt8z(it) => Some(u32::from(*it)),
             Value::UInt16(it) | Value::UInt16z(it) => Some(u32::from(*it)),
             Value::UInt32(it) | Value::UInt32z(it) => Some(*it),
             _ => None,
@@ -82,9 +78,7 @@ impl Message {
     pub(super) fn three_bytes(&self, field: u8) -> Option<[u32; 3]> {
         match self.fields.get(&field)? {
             Value::Array(it) => match it.as_slice() {
-                [Value::Byte(a), Value::Byte(b), Value::Byte(c)] => {
-                    Some([u32::from(*a), u32::from(*b), u32::from(*c)])
-                }
+                [Value::Byte(a), Value::Byte(b), Value::Byte(c)] => Some([u32::from(*a), u32::from(*b), u32::from(*c)]),
                 _ => None,
             },
             _ => None,
@@ -141,8 +135,7 @@ impl Clock {
         }
         // Watches set the two a second apart; zones are whole quarters of an hour, from -12 to +14 hours.
         let quarters = (difference + 450).div_euclid(900);
-        let offset =
-            i32::try_from(quarters * 900).ok().filter(|it| (-43_200..=50_400).contains(it));
+        let offset = i32::try_from(quarters * 900).ok().filter(|it| (-43_200..=50_400).contains(it));
         Self { system_offset: None, offset_seconds: offset }
     }
 

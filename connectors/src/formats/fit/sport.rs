@@ -10,9 +10,7 @@ pub(super) fn of(sport: Option<u32>, sub: Option<u32>) -> (Sport, Option<String>
     let ours = ours(fit, sub);
     let detail = match sub {
         _ if to_fit(ours) == (fit, sub) => None,
-        FitSub::GENERIC => {
-            (ours == Sport::Other && fit != FitSport::GENERIC).then(|| fit.to_string())
-        }
+        FitSub::GENERIC => (ours == Sport::Other && fit != FitSport::GENERIC).then(|| fit.to_string()),
         _ => Some(sub.to_string()),
     };
     (ours, detail)
@@ -36,13 +34,10 @@ fn ours(fit: FitSport, sub: FitSub) -> Sport {
         (FitSport::RUNNING, FitSub::TREADMILL | FitSub::INDOOR_RUNNING) => Sport::TreadmillRunning,
         (FitSport::RUNNING, _) => Sport::Running,
         (FitSport::CYCLING, FitSub::MOUNTAIN | FitSub::DOWNHILL) => Sport::MountainBiking,
-        (
-            FitSport::CYCLING,
-            FitSub::GRAVEL_CYCLING | FitSub::CYCLOCROSS | FitSub::MIXED_SURFACE,
-        ) => Sport::GravelCycling,
-        (FitSport::CYCLING, FitSub::INDOOR_CYCLING | FitSub::SPIN | FitSub::VIRTUAL_ACTIVITY) => {
-            Sport::IndoorCycling
+        (FitSport::CYCLING, FitSub::GRAVEL_CYCLING | FitSub::CYCLOCROSS | FitSub::MIXED_SURFACE) => {
+            Sport::GravelCycling
         }
+        (FitSport::CYCLING, FitSub::INDOOR_CYCLING | FitSub::SPIN | FitSub::VIRTUAL_ACTIVITY) => Sport::IndoorCycling,
         (FitSport::CYCLING, FitSub::E_BIKE_FITNESS | FitSub::E_BIKE_MOUNTAIN) => Sport::EBiking,
         (FitSport::CYCLING, _) => Sport::Cycling,
         (FitSport::E_BIKING, _) => Sport::EBiking,
@@ -61,21 +56,10 @@ fn ours(fit: FitSport, sub: FitSub) -> Sport {
         (FitSport::ROCK_CLIMBING, _) => Sport::Climbing,
         (FitSport::GOLF, _) => Sport::Golf,
         (FitSport::TENNIS | FitSport::RACKET, _) => Sport::RacketSport,
-        (
-            FitSport::BASKETBALL
-            | FitSport::SOCCER
-            | FitSport::AMERICAN_FOOTBALL
-            | FitSport::TEAM_SPORT,
-            _,
-        )
-        | (
-            FitSport::CRICKET
-            | FitSport::RUGBY
-            | FitSport::HOCKEY
-            | FitSport::LACROSSE
-            | FitSport::VOLLEYBALL,
-            _,
-        ) => Sport::TeamSport,
+        (FitSport::BASKETBALL | FitSport::SOCCER | FitSport::AMERICAN_FOOTBALL | FitSport::TEAM_SPORT, _)
+        | (FitSport::CRICKET | FitSport::RUGBY | FitSport::HOCKEY | FitSport::LACROSSE | FitSport::VOLLEYBALL, _) => {
+            Sport::TeamSport
+        }
         (FitSport::DANCE, _) => Sport::Dancing,
         (FitSport::BOXING | FitSport::MIXED_MARTIAL_ARTS, _) => Sport::MartialArts,
         (FitSport::MULTISPORT, _) => Sport::Multisport,

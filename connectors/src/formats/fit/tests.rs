@@ -73,20 +73,11 @@ fn check(name: &str, expected: &Recording) {
     let normal = read(&recording(name), name).unwrap();
     let workouts = workouts(&normal);
     let sum = |count: fn(&Workout) -> usize| workouts.iter().map(|it| count(it.1)).sum::<usize>();
-    let pulses =
-        workouts.iter().flat_map(|it| &it.1.streams.heart_rate.0).filter(|it| !it.is_nan());
+    let pulses = workouts.iter().flat_map(|it| &it.1.streams.heart_rate.0).filter(|it| !it.is_nan());
     assert_eq!(sum(|it| it.streams.offsets_ms.len()), expected.n_points, "{name}: points");
-    assert_eq!(
-        sum(|it| it.streams.heart_rate.n_measured()),
-        expected.n_heart_rate,
-        "{name}: heart rates"
-    );
+    assert_eq!(sum(|it| it.streams.heart_rate.n_measured()), expected.n_heart_rate, "{name}: heart rates");
     assert_eq!(pulses.sum::<f64>(), expected.heart_rate_sum, "{name}: sum of heart rates");
-    assert_eq!(
-        sum(|it| it.streams.latitude.n_measured()),
-        expected.n_position,
-        "{name}: positions"
-    );
+    assert_eq!(sum(|it| it.streams.latitude.n_measured()), expected.n_position, "{name}: positions");
     assert_eq!(sum(|it| it.streams.power.n_measured()), expected.n_power, "{name}: powers");
     assert_eq!(sum(|it| it.laps.len()), expected.n_laps, "{name}: laps");
     assert_eq!(codes(&normal).contains(&"truncated"), !expected.is_whole, "{name}: whole");
@@ -125,8 +116,7 @@ fn a_multisport_file_is_several_workouts_whose_points_do_not_mix() {
         assert!(last <= pair[1].0.time.start.0 + 1_000, "a point of one session lies in the next");
     }
     assert_eq!(workouts[0].0.time.offset_seconds, Some(7_200));
-    let ids: std::collections::BTreeSet<_> =
-        workouts.iter().map(|it| &it.0.origin.record).collect();
+    let ids: std::collections::BTreeSet<_> = workouts.iter().map(|it| &it.0.origin.record).collect();
     assert_eq!(ids.len(), 7);
 }
 
@@ -172,11 +162,7 @@ fn a_weighing_gives_a_record_for_each_value_that_was_measured() {
     let mut calculating = WeightScale::new();
     calculating.timestamp = DateTime(1_000_000_200);
     calculating.weight = typedef::Weight(0xfffe);
-    let bytes = encode(vec![
-        file_id(typedef::File::WEIGHT),
-        Message::from(scale),
-        Message::from(calculating),
-    ]);
+    let bytes = encode(vec![file_id(typedef::File::WEIGHT), Message::from(scale), Message::from(calculating)]);
     let normal = read(&bytes, "scale.fit").unwrap();
     let values: Vec<_> = normal
         .records
@@ -228,11 +214,9 @@ fn steps_are_the_differences_of_a_count_that_runs_up_from_midnight() {
         .records
         .iter()
         .filter_map(|it| match &it.body {
-            Body::Quantity(value) => Some((
-                it.time.start.seconds() - 1_631_065_600,
-                it.time.end.seconds() - 1_631_065_600,
-                value.value,
-            )),
+            Body::Quantity(value) => {
+                Some((it.time.start.seconds() - 1_631_065_600, it.time.end.seconds() - 1_631_065_600, value.value))
+            }
             _ => None,
         })
         .collect();
@@ -261,12 +245,7 @@ fn sample() -> Record {
         steps: Some(112),
         laps: vec![
             Lap { offset_ms: 0, elapsed_ms: 20_500, distance_m: Some(60.0), ..Lap::default() },
-            Lap {
-                offset_ms: 20_000,
-                elapsed_ms: 19_500,
-                heart_rate_mean: Some(150.0),
-                ..Lap::default()
-            },
+            Lap { offset_ms: 20_000, elapsed_ms: 19_500, heart_rate_mean: Some(150.0), ..Lap::default() },
         ],
         streams: Streams {
             offsets_ms: (0..n).map(|it| i64::from(it) * 1_000).collect(),
@@ -305,8 +284,7 @@ fn sample() -> Record {
 }
 
 fn near(a: &Column, b: &Column, within: f64) -> bool {
-    a.0.len() == b.0.len()
-        && a.0.iter().zip(&b.0).all(|(a, b)| (a - b).abs() <= within || (a.is_nan() && b.is_nan()))
+    a.0.len() == b.0.len() && a.0.iter().zip(&b.0).all(|(a, b)| (a - b).abs() <= within || (a.is_nan() && b.is_nan()))
 }
 
 #[track_caller]
@@ -336,8 +314,7 @@ fn check_round_trip(record: &Record) {
             && near(&a.temperature, &b.temperature, 0.5)
     );
     assert!(near(&a.cadence, &b.cadence, 1.0 / 64.0));
-    let rest =
-        |it: &Workout| Workout { streams: Streams::default(), laps: Vec::new(), ..it.clone() };
+    let rest = |it: &Workout| Workout { streams: Streams::default(), laps: Vec::new(), ..it.clone() };
     assert_eq!(rest(found), rest(wanted));
     if !wanted.laps.is_empty() {
         assert_eq!(found.laps, wanted.laps);
@@ -412,8 +389,7 @@ fn what_cannot_be_written_says_why() {
 
 #[test]
 fn what_is_no_fit_file_is_said_to_be_what_it_is() {
-    for (bytes, expected) in
-        [(&b""[..], "an empty file"), (b"<gpx/>", "a GPX file"), (b"PK\x03\x04", "a zip archive")]
+    for (bytes, expected) in [(&b""[..], "an empty file"), (b"<gpx/>", "a GPX file"), (b"PK\x03\x04", "a zip archive")]
     {
         assert_eq!(read(bytes, "x").unwrap_err().0, format!("this is {expected}, not a FIT file"));
     }

@@ -43,16 +43,10 @@ pub(super) fn marker_of(product_name: &str) -> Option<String> {
 /// When the record is no workout, or begins before FIT's time does (1989-12-31).
 pub fn write(record: &Record, marker: &str) -> Result<Vec<u8>, String> {
     let Body::Workout(workout) = &record.body else {
-        return Err(format!(
-            "only a workout can be written as FIT, not a record of type {}",
-            record.data_type
-        ));
+        return Err(format!("only a workout can be written as FIT, not a record of type {}", record.data_type));
     };
     if marker.len() > MARKER_BYTES_MAX {
-        return Err(format!(
-            "a mark may have {MARKER_BYTES_MAX} bytes, this one has {}",
-            marker.len()
-        ));
+        return Err(format!("a mark may have {MARKER_BYTES_MAX} bytes, this one has {}", marker.len()));
     }
     let (start, end) = (fit_time(record.time.start)?, fit_time(record.time.end)?);
     let mut messages = vec![file_id(start, marker), timer(start, typedef::EventType::START)];
@@ -124,17 +118,11 @@ fn count(value: f64, max: u32) -> Option<u32> {
 }
 
 fn byte(value: Option<f64>) -> u8 {
-    value
-        .and_then(|it| count(it, u8::MAX.into()))
-        .and_then(|it| u8::try_from(it).ok())
-        .unwrap_or(u8::MAX)
+    value.and_then(|it| count(it, u8::MAX.into())).and_then(|it| u8::try_from(it).ok()).unwrap_or(u8::MAX)
 }
 
 fn short(value: Option<f64>) -> u16 {
-    value
-        .and_then(|it| count(it, u16::MAX.into()))
-        .and_then(|it| u16::try_from(it).ok())
-        .unwrap_or(u16::MAX)
+    value.and_then(|it| count(it, u16::MAX.into())).and_then(|it| u16::try_from(it).ok()).unwrap_or(u16::MAX)
 }
 
 fn long(value: Option<f64>) -> u32 {
@@ -153,10 +141,7 @@ fn turns(value: Option<f64>, is_foot: bool) -> (u8, u8) {
 fn moment(at: DateTime, index: usize, streams: &Streams, is_foot: bool) -> Message {
     let position = streams.latitude.get(index).zip(streams.longitude.get(index));
     let (latitude, longitude) = position.map_or((i32::MAX, i32::MAX), |(latitude, longitude)| {
-        (
-            to_semicircles(latitude).unwrap_or(i32::MAX),
-            to_semicircles(longitude).unwrap_or(i32::MAX),
-        )
+        (to_semicircles(latitude).unwrap_or(i32::MAX), to_semicircles(longitude).unwrap_or(i32::MAX))
     });
     let (cadence, fractional_cadence) = turns(streams.cadence.get(index), is_foot);
     let temperature = streams.temperature.get(index).map(f64::round).filter(|it| it.abs() < 127.0);
@@ -175,12 +160,7 @@ fn moment(at: DateTime, index: usize, streams: &Streams, is_foot: bool) -> Messa
     Message::from(moment)
 }
 
-fn lap(
-    it: &workout::Lap,
-    index: usize,
-    record: &Record,
-    workout: &Workout,
-) -> Result<Message, String> {
+fn lap(it: &workout::Lap, index: usize, record: &Record, workout: &Workout) -> Result<Message, String> {
     let start = record.time.start.0.saturating_add(it.offset_ms);
     let (sport, sub_sport) = to_fit(workout.sport);
     let elapsed = u32::try_from(it.elapsed_ms).unwrap_or(u32::MAX);
@@ -201,12 +181,7 @@ fn lap(
     Ok(Message::from(lap))
 }
 
-fn session(
-    time: &Span,
-    workout: &Workout,
-    n_laps: usize,
-    (start, end): (DateTime, DateTime),
-) -> Message {
+fn session(time: &Span, workout: &Workout, n_laps: usize, (start, end): (DateTime, DateTime)) -> Message {
     let (sport, sub_sport) = to_fit(workout.sport);
     let is_foot = is_on_foot(workout.sport);
     let elapsed = u32::try_from(time.end.0.saturating_sub(time.start.0)).unwrap_or(u32::MAX);
@@ -221,8 +196,7 @@ fn session(
     session.sport = sport;
     session.sub_sport = sub_sport;
     session.total_elapsed_time = elapsed;
-    session.total_timer_time =
-        workout.moving_ms.and_then(|it| u32::try_from(it).ok()).unwrap_or(elapsed);
+    session.total_timer_time = workout.moving_ms.and_then(|it| u32::try_from(it).ok()).unwrap_or(elapsed);
     session.total_distance = long(workout.distance_m.map(|it| it * 100.0));
     session.total_calories = short(workout.energy_kcal);
     session.total_ascent = short(workout.ascent_m);

@@ -20,12 +20,10 @@ use url::form_urlencoded;
 
 pub(super) fn json_answer(status: u16, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(
-        "content-type",
-        axum::http::HeaderValue::from_static("application/json; charset=UTF-8"),
-    );
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+        .headers_mut()
+        .insert("content-type", axum::http::HeaderValue::from_static("application/json; charset=UTF-8"));
     response
 }
 
@@ -99,16 +97,12 @@ pub(super) async fn handle(
     let query = form_urlencoded::parse(uri.query().unwrap_or("").as_bytes()).into_owned().collect();
     let call = Call { simulator: &simulator, user: access.user.clone(), access, query, body };
     let parts: Vec<&str> = path.split('/').collect();
-    if parts.first() != Some(&"users")
-        || !parts.get(1).is_some_and(|it| *it == "me" || *it == call.user)
-    {
+    if parts.first() != Some(&"users") || !parts.get(1).is_some_and(|it| *it == "me" || *it == call.user) {
         return error(403, "PERMISSION_DENIED", "", "The caller does not have permission");
     }
     match (method.as_str(), parts.get(2..).unwrap_or_default()) {
         ("GET", ["identity"]) => identity(&call),
-        ("GET", ["profile"]) => {
-            json_answer(200, &json!({"name": format!("users/{}/profile", call.user)}))
-        }
+        ("GET", ["profile"]) => json_answer(200, &json!({"name": format!("users/{}/profile", call.user)})),
         ("GET", ["settings"]) => settings(&call),
         (verb, ["dataTypes", data_type, "dataPoints"]) => match verb {
             "GET" => list(&call, data_type, false),
@@ -116,17 +110,11 @@ pub(super) async fn handle(
             _ => not_found(),
         },
         ("GET", ["dataTypes", data_type, "dataPoints:reconcile"]) => list(&call, data_type, true),
-        ("POST", ["dataTypes", data_type, "dataPoints:dailyRollUp"]) => {
-            roll_up(&call, data_type, true)
-        }
+        ("POST", ["dataTypes", data_type, "dataPoints:dailyRollUp"]) => roll_up(&call, data_type, true),
         ("POST", ["dataTypes", data_type, "dataPoints:rollUp"]) => roll_up(&call, data_type, false),
-        ("POST", ["dataTypes", data_type, "dataPoints:batchDelete"]) => {
-            writes::batch_delete(&call, data_type)
-        }
+        ("POST", ["dataTypes", data_type, "dataPoints:batchDelete"]) => writes::batch_delete(&call, data_type),
         ("GET", ["dataTypes", data_type, "dataPoints", id]) => get(&call, data_type, id),
-        ("PATCH", ["dataTypes", data_type, "dataPoints", id]) => {
-            writes::patch(&call, data_type, id)
-        }
+        ("PATCH", ["dataTypes", data_type, "dataPoints", id]) => writes::patch(&call, data_type, id),
         _ => not_found(),
     }
 }
@@ -181,10 +169,7 @@ impl Call<'_> {
 }
 
 fn identity(call: &Call<'_>) -> Response<Body> {
-    json_answer(
-        200,
-        &json!({"name": "users/me/identity", "healthUserId": call.user, "legacyUserId": "ABC123"}),
-    )
+    json_answer(200, &json!({"name": "users/me/identity", "healthUserId": call.user, "legacyUserId": "ABC123"}))
 }
 
 fn settings(call: &Call<'_>) -> Response<Body> {
@@ -194,10 +179,7 @@ fn settings(call: &Call<'_>) -> Response<Body> {
     let mut state = call.simulator.state();
     let user = state.user(&call.user);
     let name = format!("users/{}/settings", call.user);
-    json_answer(
-        200,
-        &json!({"name": name, "timeZone": user.zone, "utcOffset": format!("{}s", user.offset_seconds)}),
-    )
+    json_answer(200, &json!({"name": name, "timeZone": user.zone, "utcOffset": format!("{}s", user.offset_seconds)}))
 }
 
 fn get(call: &Call<'_>, data_type: &str, id: &str) -> Response<Body> {
@@ -212,10 +194,7 @@ fn get(call: &Call<'_>, data_type: &str, id: &str) -> Response<Body> {
 
 /// Which types are listed and which only rolled up (Google's table of data types).
 fn is_listed(data_type: &str, is_reconciled: bool) -> bool {
-    !matches!(
-        (data_type, is_reconciled),
-        ("floors", false) | ("total-calories" | "calories-in-heart-rate-zone", _)
-    )
+    !matches!((data_type, is_reconciled), ("floors", false) | ("total-calories" | "calories-in-heart-rate-zone", _))
 }
 
 /// A page of data points, newest first.
@@ -231,8 +210,7 @@ fn list(call: &Call<'_>, data_type: &str, is_reconciled: bool) -> Response<Body>
         return invalid("Invalid filter expression.");
     };
     let Some(before) = token_in(get("pageToken")) else { return invalid("Invalid page token.") };
-    let (default, most) =
-        if matches!(data_type, "sleep" | "exercise") { (25, 25) } else { (1_440, 10_000) };
+    let (default, most) = if matches!(data_type, "sleep" | "exercise") { (25, 25) } else { (1_440, 10_000) };
     let size = match get("pageSize") {
         "" | "0" => default,
         text => text.parse::<usize>().map_or(default, |it| it.min(most)),
@@ -260,8 +238,7 @@ fn list(call: &Call<'_>, data_type: &str, is_reconciled: bool) -> Response<Body>
         answer["nextPageToken"] = json!(token_out((times.start, stored.number), 0));
     }
     if !points.is_empty() {
-        answer["dataPoints"] =
-            points.into_iter().map(|(_, it)| written(data_type, it, is_reconciled)).collect();
+        answer["dataPoints"] = points.into_iter().map(|(_, it)| written(data_type, it, is_reconciled)).collect();
     }
     json_answer(200, &answer)
 }
@@ -304,8 +281,7 @@ fn reconcile(points: Vec<(Times, Stored)>) -> Vec<(Times, Stored)> {
     let mut kept: Vec<(Times, Stored)> = Vec::new();
     for (times, stored) in ranked {
         let clash = kept.iter().any(|(other, it)| {
-            let overlaps = times.start < other.end.max(other.start + 1)
-                && other.start < times.end.max(times.start + 1);
+            let overlaps = times.start < other.end.max(other.start + 1) && other.start < times.end.max(times.start + 1);
             overlaps && source(it) != source(&stored)
         });
         if !clash {
@@ -353,17 +329,14 @@ fn roll_up(call: &Call<'_>, data_type: &str, is_daily: bool) -> Response<Body> {
     let range = call.body.get("range").cloned().unwrap_or_default();
     let asked = if is_daily {
         let days = call.body.get("windowSizeDays").and_then(Value::as_i64).unwrap_or(1);
-        civil_day(range.get("start"))
-            .zip(civil_day(range.get("end")))
-            .map(|it| (it.0, it.1, days * DAY_MS))
+        civil_day(range.get("start")).zip(civil_day(range.get("end"))).map(|it| (it.0, it.1, days * DAY_MS))
     } else {
         let size = call
             .body
             .get("windowSize")
             .and_then(Value::as_str)
             .and_then(|it| it.strip_suffix('s')?.parse::<i64>().ok());
-        let ends = super::filter::physical(range.get("startTime"))
-            .zip(super::filter::physical(range.get("endTime")));
+        let ends = super::filter::physical(range.get("startTime")).zip(super::filter::physical(range.get("endTime")));
         ends.zip(size).map(|((from, to), size)| (from, to, size * 1000))
     };
     let Some((from, to, size)) = asked.filter(|it| it.0 < it.1 && it.2 > 0) else {
@@ -374,16 +347,12 @@ fn roll_up(call: &Call<'_>, data_type: &str, is_daily: bool) -> Response<Body> {
         return invalid("The range is too long for this data type.");
     }
     let field = camel(data_type);
-    let points = call
-        .stored(data_type)
-        .into_iter()
-        .filter_map(|it| Some((times(data_type, &it.value)?, it)));
+    let points = call.stored(data_type).into_iter().filter_map(|it| Some((times(data_type, &it.value)?, it)));
     let mut sums: BTreeMap<i64, f64> = BTreeMap::new();
     for (times, stored) in reconcile(points.collect()) {
         let at = if is_daily { times.start + times.offset_ms } else { times.start };
         if (from..to).contains(&at) {
-            *sums.entry((at - from).div_euclid(size)).or_default() +=
-                number(&stored.value[&field][key]);
+            *sums.entry((at - from).div_euclid(size)).or_default() += number(&stored.value[&field][key]);
         }
     }
     let points: Vec<Value> = sums

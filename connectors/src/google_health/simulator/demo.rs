@@ -13,31 +13,19 @@ const MINUTE_MS: i64 = 60_000;
 const LISTS: [(&str, [&str; 2]); 8] = [
     (
         "steps",
-        [
-            include_str!("../fixtures/berlin/steps.list.json"),
-            include_str!("../fixtures/newyork/steps.list.json"),
-        ],
+        [include_str!("../fixtures/berlin/steps.list.json"), include_str!("../fixtures/newyork/steps.list.json")],
     ),
     (
         "sleep",
-        [
-            include_str!("../fixtures/berlin/sleep.list.json"),
-            include_str!("../fixtures/newyork/sleep.list.json"),
-        ],
+        [include_str!("../fixtures/berlin/sleep.list.json"), include_str!("../fixtures/newyork/sleep.list.json")],
     ),
     (
         "exercise",
-        [
-            include_str!("../fixtures/berlin/exercise.list.json"),
-            include_str!("../fixtures/newyork/exercise.list.json"),
-        ],
+        [include_str!("../fixtures/berlin/exercise.list.json"), include_str!("../fixtures/newyork/exercise.list.json")],
     ),
     (
         "weight",
-        [
-            include_str!("../fixtures/berlin/weight.list.json"),
-            include_str!("../fixtures/newyork/weight.list.json"),
-        ],
+        [include_str!("../fixtures/berlin/weight.list.json"), include_str!("../fixtures/newyork/weight.list.json")],
     ),
     (
         "heart-rate",
@@ -100,9 +88,7 @@ pub fn demo_points_until(seed: u64, last: NaiveDate) -> Vec<(String, Vec<Value>)
     let mut dice = Dice(seed);
     let mut grams = dice.roll(55_000, 95_000);
     for back in (0..N_DAYS).rev() {
-        let Some(midnight) =
-            last.checked_sub_days(Days::new(back)).and_then(|it| it.and_hms_opt(0, 0, 0))
-        else {
+        let Some(midnight) = last.checked_sub_days(Days::new(back)).and_then(|it| it.and_hms_opt(0, 0, 0)) else {
             continue;
         };
         let day = midnight.date().to_string();
@@ -113,10 +99,9 @@ pub fn demo_points_until(seed: u64, last: NaiveDate) -> Vec<(String, Vec<Value>)
                 "weight" => points.push(weight(&day, midnight, grams)),
                 "total-calories" => points.push(energy(midnight, dice.roll(1_700, 3_100))),
                 "sleep" => points.push(sleep(&day, midnight, &mut dice)),
-                "steps" => points.extend(
-                    (7..22)
-                        .map(|hour| steps(midnight + hour * 60 * MINUTE_MS, dice.roll(0, 1_100))),
-                ),
+                "steps" => {
+                    points.extend((7..22).map(|hour| steps(midnight + hour * 60 * MINUTE_MS, dice.roll(0, 1_100))))
+                }
                 "exercise" if back % 3 == 0 => points.push(exercise(&day, midnight, &mut dice)),
                 _ => {}
             }

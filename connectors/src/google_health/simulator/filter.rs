@@ -26,15 +26,9 @@ fn offset(value: Option<&Value>) -> Option<i64> {
 pub(super) fn times(data_type: &str, point: &Value) -> Option<Times> {
     let value = point.get(camel(data_type))?;
     if let Some(interval) = value.get("interval") {
-        let (start, end) =
-            (physical(interval.get("startTime"))?, physical(interval.get("endTime"))?);
+        let (start, end) = (physical(interval.get("startTime"))?, physical(interval.get("endTime"))?);
         let offset_ms = offset(interval.get("startUtcOffset"))?;
-        return Some(Times {
-            start,
-            end,
-            offset_ms,
-            end_offset_ms: offset(interval.get("endUtcOffset"))?,
-        });
+        return Some(Times { start, end, offset_ms, end_offset_ms: offset(interval.get("endUtcOffset"))? });
     }
     if let Some(sample) = value.get("sampleTime") {
         let at = physical(sample.get("physicalTime"))?;
@@ -110,9 +104,7 @@ fn field(data_type: &str, name: &str) -> Option<Field> {
         ("sleep", ".interval.end_time") => Some(Field::End),
         ("sleep", ".interval.civil_end_time") => Some(Field::CivilEnd),
         ("sleep", _) => None,
-        ("exercise" | "hydration-log" | "nutrition-log", ".interval.civil_start_time") => {
-            Some(Field::CivilStart)
-        }
+        ("exercise" | "hydration-log" | "nutrition-log", ".interval.civil_start_time") => Some(Field::CivilStart),
         ("exercise" | "hydration-log" | "nutrition-log", _) => None,
         (_, ".interval.start_time") if is_interval(data_type) => Some(Field::Start),
         (_, ".interval.civil_start_time") if is_interval(data_type) => Some(Field::CivilStart),
@@ -126,13 +118,7 @@ fn field(data_type: &str, name: &str) -> Option<Field> {
 fn is_interval(data_type: &str) -> bool {
     matches!(
         data_type,
-        "steps"
-            | "distance"
-            | "floors"
-            | "altitude"
-            | "active-minutes"
-            | "sedentary-period"
-            | "active-zone-minutes"
+        "steps" | "distance" | "floors" | "altitude" | "active-minutes" | "sedentary-period" | "active-zone-minutes"
     )
 }
 
@@ -141,16 +127,9 @@ fn is_sample(data_type: &str) -> bool {
 }
 
 fn literal_ms(field: Field, text: &str) -> Option<i64> {
-    let day = || {
-        text.parse::<NaiveDate>()
-            .ok()?
-            .and_hms_opt(0, 0, 0)
-            .map(|it| it.and_utc().timestamp_millis())
-    };
+    let day = || text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0).map(|it| it.and_utc().timestamp_millis());
     match field {
-        Field::Start | Field::End => {
-            DateTime::parse_from_rfc3339(text).ok().map(|it| it.timestamp_millis())
-        }
+        Field::Start | Field::End => DateTime::parse_from_rfc3339(text).ok().map(|it| it.timestamp_millis()),
         Field::Date => day(),
         Field::CivilStart | Field::CivilEnd => {
             let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S").ok();

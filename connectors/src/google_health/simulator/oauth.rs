@@ -27,10 +27,7 @@ fn refused(code: &str) -> Response<Body> {
 }
 
 /// The consent page: the person set by `consent_as` (or named by `login_hint`) says yes at once.
-pub(super) async fn authorize(
-    State(simulator): State<Simulator>,
-    RawQuery(query): RawQuery,
-) -> Response<Body> {
+pub(super) async fn authorize(State(simulator): State<Simulator>, RawQuery(query): RawQuery) -> Response<Body> {
     let query = form(query.unwrap_or_default().as_bytes());
     let get = |key: &str| query.get(key).map_or("", String::as_str);
     let is_whole = get("response_type") == "code"
@@ -51,15 +48,10 @@ pub(super) async fn authorize(
     } else {
         let number = state.number();
         let code = format!("4/{number}-{user}");
-        let scope: Vec<&str> =
-            get("scope").split(' ').filter(|it| !consent.unticked.contains(*it)).collect();
+        let scope: Vec<&str> = get("scope").split(' ').filter(|it| !consent.unticked.contains(*it)).collect();
         let ends_at = now.plus(Duration::from_secs(600));
         let access = Access { user: user.into(), scope: scope.join(" "), ends_at };
-        let held = Code {
-            access,
-            challenge: get("code_challenge").into(),
-            redirect: get("redirect_uri").into(),
-        };
+        let held = Code { access, challenge: get("code_challenge").into(), redirect: get("redirect_uri").into() };
         state.user(user);
         state.codes.insert(code.clone(), held);
         back.append_pair("code", &code).append_pair("scope", &scope.join(" "));
@@ -133,8 +125,7 @@ pub(super) async fn revoke(
     let (query, body) = (form(query.unwrap_or_default().as_bytes()), form(&body));
     let token = body.get("token").or_else(|| query.get("token")).map_or("", String::as_str);
     let mut state = simulator.state();
-    let held =
-        state.refresh.get(token).or_else(|| state.access.get(token)).map(|it| it.user.clone());
+    let held = state.refresh.get(token).or_else(|| state.access.get(token)).map(|it| it.user.clone());
     match held {
         Some(user) => {
             state.withdraw(&user);

@@ -17,8 +17,7 @@ pub fn keyset_json() -> String {
     let point = key().verifying_key().to_sec1_point(false);
     let (x, y) = point.as_bytes().get(1..).unwrap_or_default().split_at(32);
     // EcdsaPublicKey: field 2 the parameters (SHA-256, P-256, DER), field 3 x, field 4 y.
-    let value =
-        [&[0x12, 6, 8, 3, 0x10, 2, 0x18, 2, 0x1a, 33, 0][..], x, &[0x22, 33, 0], y].concat();
+    let value = [&[0x12, 6, 8, 3, 0x10, 2, 0x18, 2, 0x1a, 33, 0][..], x, &[0x22, 33, 0], y].concat();
     json!({
         "primaryKeyId": KEY_ID,
         "key": [{

@@ -114,8 +114,7 @@ impl State {
         let number = self.number();
         let ends_at = now.plus(Duration::from_secs(ACCESS_SECONDS));
         let held = Access { user: user.into(), scope: scope.into(), ends_at };
-        let (access, refresh) =
-            (format!("access-{user}-{number}"), format!("refresh-{user}-{number}"));
+        let (access, refresh) = (format!("access-{user}-{number}"), format!("refresh-{user}-{number}"));
         self.access.insert(access.clone(), held.clone());
         self.refresh.insert(refresh.clone(), held);
         Tokens { access, refresh: Some(refresh), expires_at: Some(ends_at), scope: scope.into() }
@@ -129,16 +128,10 @@ impl State {
 
     pub(super) fn add(&mut self, user: &str, data_type: &str, mut point: Value) {
         let number = self.number();
-        if let Some(id) =
-            point.get("name").and_then(Value::as_str).and_then(|it| it.rsplit('/').next())
-        {
+        if let Some(id) = point.get("name").and_then(Value::as_str).and_then(|it| it.rsplit('/').next()) {
             point["name"] = json!(format!("users/{user}/dataTypes/{data_type}/dataPoints/{id}"));
         }
-        self.user(user)
-            .points
-            .entry(data_type.into())
-            .or_default()
-            .push(Stored { number, value: point });
+        self.user(user).points.entry(data_type.into()).or_default().push(Stored { number, value: point });
     }
 
     pub(super) fn find(&mut self, user: &str, data_type: &str, id: &str) -> Option<&mut Stored> {

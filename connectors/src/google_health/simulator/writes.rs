@@ -10,22 +10,18 @@ use axum::{body::Body, http::Response};
 use serde_json::{Value, json};
 
 /// The seven types that others may create.
-const WRITABLE: [&str; 7] =
-    ["weight", "body-fat", "height", "sleep", "exercise", "nutrition-log", "hydration-log"];
+const WRITABLE: [&str; 7] = ["weight", "body-fat", "height", "sleep", "exercise", "nutrition-log", "hydration-log"];
 
 fn operation(effect: &str, name: &str, point: Option<&Value>, number: u64) -> Response<Body> {
     let response = point.cloned().unwrap_or_else(|| json!({}));
-    let mut answer = json_answer(
-        200,
-        &json!({"name": format!("operations/{number}"), "done": true, "response": response}),
-    );
+    let mut answer =
+        json_answer(200, &json!({"name": format!("operations/{number}"), "done": true, "response": response}));
     answer.extensions_mut().insert(Effect(format!("{effect} {name}")));
     answer
 }
 
 fn is_id(id: &str) -> bool {
-    (4..=63).contains(&id.len())
-        && id.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-')
+    (4..=63).contains(&id.len()) && id.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-')
 }
 
 /// The point as Google keeps it: platform and civil times are its own.
@@ -75,9 +71,7 @@ fn fault(data_type: &str, point: &Value) -> Option<&'static str> {
         "body-fat" => value["percentage"].is_number(),
         "height" => value["heightMillimeters"].as_str().is_some_and(|it| it.parse::<i64>().is_ok()),
         "exercise" => has("/exerciseType") && has("/displayName") && has("/metricsSummary"),
-        "hydration-log" => {
-            value.pointer("/amountConsumed/milliliters").is_some_and(Value::is_number)
-        }
+        "hydration-log" => value.pointer("/amountConsumed/milliliters").is_some_and(Value::is_number),
         _ => true,
     };
     (!is_whole).then_some("A required field is missing.")
@@ -98,12 +92,10 @@ pub(super) fn create(call: &Call<'_>, data_type: &str) -> Response<Body> {
     let number = call.simulator.state().number();
     let id = match call.body.get("name").and_then(Value::as_str) {
         None => format!("{}", 5_000_000_000_000_000_000_u64 + number),
-        Some(name) => {
-            match name.strip_prefix(&format!("users/me/dataTypes/{data_type}/dataPoints/")) {
-                Some(id) if is_id(id) => id.to_owned(),
-                _ => return invalid("Invalid data point name."),
-            }
-        }
+        Some(name) => match name.strip_prefix(&format!("users/me/dataTypes/{data_type}/dataPoints/")) {
+            Some(id) if is_id(id) => id.to_owned(),
+            _ => return invalid("Invalid data point name."),
+        },
     };
     let point = kept(call, data_type, &id, &times);
     let mut state = call.simulator.state();
@@ -141,14 +133,8 @@ pub(super) fn patch(call: &Call<'_>, data_type: &str, id: &str) -> Response<Body
 
 /// `dataPoints.batchDelete`: all of the names or none.
 pub(super) fn batch_delete(call: &Call<'_>, parent: &str) -> Response<Body> {
-    let names: Vec<&str> = call
-        .body
-        .get("names")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let names: Vec<&str> =
+        call.body.get("names").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     if names.is_empty() {
         return invalid("The names are missing.");
     }
@@ -157,17 +143,14 @@ pub(super) fn batch_delete(call: &Call<'_>, parent: &str) -> Response<Body> {
         let parts: Vec<&str> = name.split('/').collect();
         match parts.as_slice() {
             ["users", user, "dataTypes", data_type, "dataPoints", id]
-                if (*user == "me" || *user == call.user)
-                    && (parent == "-" || parent == *data_type) =>
+                if (*user == "me" || *user == call.user) && (parent == "-" || parent == *data_type) =>
             {
                 wanted.push((*data_type, *id));
             }
             _ => return invalid("Invalid data point name."),
         }
     }
-    if let Some(refusal) =
-        wanted.iter().find_map(|(data_type, _)| call.refusal(data_type, "writeonly"))
-    {
+    if let Some(refusal) = wanted.iter().find_map(|(data_type, _)| call.refusal(data_type, "writeonly")) {
         return refusal;
     }
     let mut state = call.simulator.state();

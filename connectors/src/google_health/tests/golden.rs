@@ -58,8 +58,7 @@ fn truth(scenario: &Scenario) -> Value {
 }
 
 fn normal(data_type: Option<DataType>, body: &str) -> Normal {
-    let page =
-        RawPage { data_type, content_type: "application/json", body: body.as_bytes(), name: "" };
+    let page = RawPage { data_type, content_type: "application/json", body: body.as_bytes(), name: "" };
     GoogleHealth::default().normalize(&page).unwrap()
 }
 
@@ -95,24 +94,15 @@ fn the_steps_of_every_hour_and_of_the_day_are_those_that_were_taken() {
     for (name, scenario) in SCENARIOS {
         let truth = truth(&scenario);
         let hours = records(DataType::Steps, scenario.steps);
-        let got: BTreeMap<Instant, f64> =
-            hours.iter().map(|it| (it.time.start, quantity(it))).collect();
+        let got: BTreeMap<Instant, f64> = hours.iter().map(|it| (it.time.start, quantity(it))).collect();
         assert_eq!(got.len(), hours.len(), "{name}: two records of one hour");
         for hour in truth["steps"]["hourly"].as_array().unwrap() {
             let expected = hour["steps"].as_f64().unwrap();
-            assert_eq!(
-                got.get(&at(&hour["start_utc"])).copied().unwrap_or(0.0),
-                expected,
-                "{name}"
-            );
+            assert_eq!(got.get(&at(&hour["start_utc"])).copied().unwrap_or(0.0), expected, "{name}");
         }
         let total = truth["steps"]["total"].as_f64().unwrap();
         assert_eq!(got.values().sum::<f64>(), total, "{name}");
-        assert!(
-            hours
-                .iter()
-                .all(|it| it.time.end.0 - it.time.start.0 == 3_600_000 && !it.is_daily_total)
-        );
+        assert!(hours.iter().all(|it| it.time.end.0 - it.time.start.0 == 3_600_000 && !it.is_daily_total));
         assert!(hours.iter().all(|it| it.origin.device.as_deref() == Some("Charge 6")));
 
         let day = normal(Some(DataType::Steps), scenario.steps_day);
@@ -127,11 +117,7 @@ fn a_night_has_its_times_and_stages() {
     for (name, scenario) in SCENARIOS {
         let truth = &truth(&scenario)["sleep"];
         let record = only(DataType::Sleep, scenario.sleep);
-        assert_eq!(
-            (record.time.start, record.time.end),
-            (at(&truth["start_utc"]), at(&truth["end_utc"])),
-            "{name}"
-        );
+        assert_eq!((record.time.start, record.time.end), (at(&truth["start_utc"]), at(&truth["end_utc"])), "{name}");
         assert!(record.time.offset_seconds.is_some());
         let Body::Sleep(sleep) = &record.body else { panic!("no sleep") };
         let mut seconds = BTreeMap::new();
@@ -140,11 +126,7 @@ fn a_night_has_its_times_and_stages() {
         for (index, segment) in segments.iter().enumerate() {
             let start = Instant(record.time.start.0 + sleep.stage_offsets_ms[index]);
             let end = Instant(start.0 + sleep.stage_durations_ms[index]);
-            assert_eq!(
-                (start, end),
-                (at(&segment["start_utc"]), at(&segment["end_utc"])),
-                "{name}"
-            );
+            assert_eq!((start, end), (at(&segment["start_utc"]), at(&segment["end_utc"])), "{name}");
             let stage = match sleep.stages[index] {
                 SleepStage::Awake => "awake",
                 SleepStage::Light => "light",
@@ -167,19 +149,12 @@ fn a_run_has_its_times_and_figures() {
     for (name, scenario) in SCENARIOS {
         let truth = &truth(&scenario)["workout"];
         let record = only(DataType::Workout, scenario.exercise);
-        assert_eq!(
-            (record.time.start, record.time.end),
-            (at(&truth["start_utc"]), at(&truth["end_utc"])),
-            "{name}"
-        );
+        assert_eq!((record.time.start, record.time.end), (at(&truth["start_utc"]), at(&truth["end_utc"])), "{name}");
         let Body::Workout(run) = &record.body else { panic!("no workout") };
         assert_eq!((run.sport, run.sport_detail.as_deref()), (Sport::Running, None));
         assert_eq!(run.title.as_deref(), Some("Run"));
         // Millimetres in Google's format, tenths of a metre in the truth.
-        assert!(
-            (run.distance_m.unwrap() - truth["distance_m"].as_f64().unwrap()).abs() < 0.001,
-            "{name}"
-        );
+        assert!((run.distance_m.unwrap() - truth["distance_m"].as_f64().unwrap()).abs() < 0.001, "{name}");
         assert_eq!(run.energy_kcal, truth["calories_kcal"].as_f64(), "{name}");
         assert_eq!(run.heart_rate_mean, truth["avg_hr"].as_f64(), "{name}");
         assert_eq!(run.moving_ms, truth["elapsed_s"].as_i64().map(|it| it * 1000), "{name}");
@@ -199,10 +174,7 @@ fn heart_rate_is_one_series_an_hour_however_the_pages_are_cut() {
             assert_eq!(record.origin.record, format!("heart_rate:{}", record.time.start));
             assert_eq!(record.time.start.0 % 3_600_000, 0);
             let Body::Series(series) = &record.body else { panic!("no series") };
-            assert!(
-                series.offsets_ms.is_sorted()
-                    && series.offsets_ms.iter().all(|it| (0..3_600_000).contains(it))
-            );
+            assert!(series.offsets_ms.is_sorted() && series.offsets_ms.iter().all(|it| (0..3_600_000).contains(it)));
             assert_eq!(series.offsets_ms.len(), series.values.len());
             n_samples += series.values.len();
             greatest = series.values.iter().copied().fold(greatest, f64::max);
@@ -213,8 +185,7 @@ fn heart_rate_is_one_series_an_hour_however_the_pages_are_cut() {
 
         let points = list["dataPoints"].as_array().unwrap();
         let (first, second) = points.split_at(points.len() / 3);
-        let cut = serde_json::json!({"answers": [{"dataPoints": first}, {"dataPoints": second}]})
-            .to_string();
+        let cut = serde_json::json!({"answers": [{"dataPoints": first}, {"dataPoints": second}]}).to_string();
         assert_eq!(records(DataType::HeartRate, &cut), all, "{name}");
     }
 }
@@ -243,22 +214,14 @@ fn body_and_daily_values_are_those_that_were_measured() {
 
 #[test]
 fn with_the_settings_of_the_account_a_day_is_a_local_one() {
-    let body = format!(
-        r#"{{"answers":[{}],"settings":{{"timeZone":"Europe/Berlin","utcOffset":"7200s"}}}}"#,
-        BERLIN.resting
-    );
+    let body =
+        format!(r#"{{"answers":[{}],"settings":{{"timeZone":"Europe/Berlin","utcOffset":"7200s"}}}}"#, BERLIN.resting);
     let record = only(DataType::RestingHeartRate, &body);
     assert_eq!(record.time.start, Instant::parse("2026-05-03T00:00:00+02:00").unwrap());
     assert_eq!(record.time.end, Instant::parse("2026-05-04T00:00:00+02:00").unwrap());
-    assert_eq!(
-        (record.time.offset_seconds, record.time.zone.as_deref()),
-        (Some(7_200), Some("Europe/Berlin"))
-    );
+    assert_eq!((record.time.offset_seconds, record.time.zone.as_deref()), (Some(7_200), Some("Europe/Berlin")));
     let utc = normal(Some(DataType::RestingHeartRate), BERLIN.resting);
-    assert_eq!(
-        utc.records[0].origin.record, record.origin.record,
-        "the day is the same record wherever midnight was"
-    );
+    assert_eq!(utc.records[0].origin.record, record.origin.record, "the day is the same record wherever midnight was");
 }
 
 #[test]
@@ -270,18 +233,11 @@ fn what_cannot_be_is_an_issue_and_the_rest_is_kept() {
         assert_eq!(normal.issues.iter().map(|it| it.code).collect::<Vec<_>>(), codes);
     }
     let weight = |grams: &str, time: &str| {
-        format!(
-            r#"{{"weight":{{"sampleTime":{{"physicalTime":"{time}","utcOffset":"0s"}},"weightGrams":{grams}}}}}"#
-        )
+        format!(r#"{{"weight":{{"sampleTime":{{"physicalTime":"{time}","utcOffset":"0s"}},"weightGrams":{grams}}}}}"#)
     };
     let good = weight("\"75100\"", "2026-05-03T05:05:00Z");
     let list = |bad: &str| format!(r#"{{"dataPoints":[{good},{bad}]}}"#);
-    check(
-        DataType::Weight,
-        &list(&weight("7510000", "2026-05-03T06:05:00Z")),
-        1,
-        &["out_of_range"],
-    );
+    check(DataType::Weight, &list(&weight("7510000", "2026-05-03T06:05:00Z")), 1, &["out_of_range"]);
     check(DataType::Weight, &list(&weight("75000", "yesterday")), 1, &["no_time"]);
     check(DataType::Weight, &list(&weight("null", "2026-05-03T06:05:00Z")), 1, &["malformed"]);
     check(DataType::Weight, &list(&good), 1, &["duplicate"]);
@@ -303,12 +259,7 @@ fn what_is_no_page_is_an_error_and_not_an_empty_one() {
         r#"{"dataPoints":7}"#,
         r#"{"answers":7}"#,
     ] {
-        let page = RawPage {
-            data_type: None,
-            content_type: "application/json",
-            body: body.as_bytes(),
-            name: "",
-        };
+        let page = RawPage { data_type: None, content_type: "application/json", body: body.as_bytes(), name: "" };
         assert!(GoogleHealth::default().normalize(&page).is_err(), "{body}");
     }
 }
@@ -332,9 +283,6 @@ fn of_two_samples_at_one_moment_the_first_is_taken() {
     let body = serde_json::json!({"dataPoints": [sample(60), sample(90)]}).to_string();
     let normal = normal(Some(DataType::HeartRate), &body);
     let Body::Series(series) = &normal.records[0].body else { panic!("no series") };
-    assert_eq!(
-        (series.offsets_ms.as_slice(), series.values.as_slice()),
-        (&[1_000][..], &[60.0][..])
-    );
+    assert_eq!((series.offsets_ms.as_slice(), series.values.as_slice()), (&[1_000][..], &[60.0][..]));
     assert_eq!(normal.issues.iter().map(|it| it.code).collect::<Vec<_>>(), ["duplicate"]);
 }

@@ -55,12 +55,8 @@ fn look(body: &[u8]) {
     headers.insert(AUTHORIZATION, HeaderValue::from_static("s"));
     headers.insert("x-healthapi-signature", HeaderValue::from_static("AQAAMDkwBgIBAQIBAQ=="));
     for keyset in [body.to_vec(), Vec::new()] {
-        let secrets =
-            WebhookSecrets { verify_token: "s".into(), keyset, ..WebhookSecrets::default() };
-        drop(provider.verify(
-            &secrets,
-            &WebhookRequest { method: "POST", query: "", headers: &headers, body },
-        ));
+        let secrets = WebhookSecrets { verify_token: "s".into(), keyset, ..WebhookSecrets::default() };
+        drop(provider.verify(&secrets, &WebhookRequest { method: "POST", query: "", headers: &headers, body }));
     }
 }
 

@@ -47,17 +47,11 @@ async fn a_person_connects_renews_and_withdraws() {
 
     let renewed = bench.provider.refresh(&bench.session, &grant.tokens).await.unwrap();
     assert_ne!(renewed.access, grant.tokens.access);
-    assert_eq!(
-        (renewed.refresh.clone(), renewed.scope.clone()),
-        (grant.tokens.refresh, grant.tokens.scope)
-    );
+    assert_eq!((renewed.refresh.clone(), renewed.scope.clone()), (grant.tokens.refresh, grant.tokens.scope));
 
     bench.provider.revoke(&bench.session, &renewed).await.unwrap();
     bench.provider.revoke(&bench.session, &renewed).await.unwrap();
-    assert_eq!(
-        bench.provider.refresh(&bench.session, &renewed).await,
-        Err(ProviderError::AccessRevoked)
-    );
+    assert_eq!(bench.provider.refresh(&bench.session, &renewed).await, Err(ProviderError::AccessRevoked));
 }
 
 #[tokio::test]
@@ -71,17 +65,13 @@ async fn a_code_is_no_good_without_the_verifier_of_its_challenge() {
 #[tokio::test]
 async fn an_unticked_scope_is_forbidden_and_the_rest_can_be_read() {
     let mut bench = demo().await;
-    let scope =
-        "https://www.googleapis.com/auth/googlehealth.health_metrics_and_measurements.readonly";
+    let scope = "https://www.googleapis.com/auth/googlehealth.health_metrics_and_measurements.readonly";
     bench.simulator.consent_as(USER, &[scope]);
     let grant = connect(&bench, VERIFIER).await.unwrap();
     assert!(!grant.tokens.scope.contains(scope));
     bench.session.access_token = Some(grant.tokens.access);
     let err = bench.weights().await.unwrap_err();
-    assert!(
-        matches!(&err, ProviderError::Forbidden { reason } if reason.contains("did not grant")),
-        "{err}"
-    );
+    assert!(matches!(&err, ProviderError::Forbidden { reason } if reason.contains("did not grant")), "{err}");
     let what = What::Window(window("2026-06-01T00:00:00Z", "2026-07-10T00:00:00Z"));
     assert!(!bench.all(DataType::Sleep, what).await.unwrap().0.is_empty());
 }
@@ -91,10 +81,7 @@ async fn an_account_without_google_health_is_told_what_to_do() {
     let bench = demo().await;
     bench.simulator.set_linked(USER, false);
     let err = bench.weights().await.unwrap_err();
-    assert!(
-        matches!(&err, ProviderError::Forbidden { reason } if reason.contains("Google Health app")),
-        "{err}"
-    );
+    assert!(matches!(&err, ProviderError::Forbidden { reason } if reason.contains("Google Health app")), "{err}");
 }
 
 #[tokio::test]
@@ -133,10 +120,7 @@ async fn an_error_is_named_by_what_happens_next() {
     bench.simulator.expire_access();
     assert_eq!(bench.weights().await, Err(ProviderError::TokenExpired));
     bench.simulator.withdraw(USER);
-    assert_eq!(
-        bench.provider.refresh(&bench.session, &bench.tokens).await,
-        Err(ProviderError::AccessRevoked)
-    );
+    assert_eq!(bench.provider.refresh(&bench.session, &bench.tokens).await, Err(ProviderError::AccessRevoked));
 }
 
 #[tokio::test]
@@ -187,16 +171,12 @@ async fn a_circle_of_page_tokens_is_an_error() {
             bench.simulator.kit().plan(Fault::once("GET", "dataPoints", body(token)));
         }
         let err = bench.weights().await.unwrap_err();
-        assert!(
-            matches!(&err, ProviderError::Malformed { what } if what.contains("circle")),
-            "{tokens:?}: {err:?}"
-        );
+        assert!(matches!(&err, ProviderError::Malformed { what } if what.contains("circle")), "{tokens:?}: {err:?}");
         bench.simulator.kit().clear_faults();
     }
     let what = What::Window(window("2026-05-03T00:00:00Z", "2026-05-04T00:00:00Z"));
     for cursor in ["", "{", r#"{"feed":7}"#, r#"{"feed":-1}"#] {
-        let err =
-            bench.page(DataType::Weight, what.clone(), Some(cursor.into())).await.unwrap_err();
+        let err = bench.page(DataType::Weight, what.clone(), Some(cursor.into())).await.unwrap_err();
         assert!(matches!(err, ProviderError::Malformed { .. }), "{cursor}");
     }
 }
@@ -210,8 +190,7 @@ async fn heart_rate_comes_in_whole_hours_whatever_window_is_asked_for() {
     assert!(!day.is_empty());
     let run = What::Window(window("2026-05-03T06:20:00Z", "2026-05-03T06:40:00Z"));
     let (hour, _) = bench.all(DataType::HeartRate, run).await.unwrap();
-    let same: Vec<&Record> =
-        day.iter().filter(|it| it.origin.record == "heart_rate:2026-05-03T06:00:00Z").collect();
+    let same: Vec<&Record> = day.iter().filter(|it| it.origin.record == "heart_rate:2026-05-03T06:00:00Z").collect();
     assert_eq!(hour.iter().collect::<Vec<_>>(), same);
     bench.simulator.empty_pages(1);
     let run = What::Window(window("2026-05-03T06:20:00Z", "2026-05-03T06:40:00Z"));
@@ -245,18 +224,12 @@ async fn daily_energy_is_summed_by_google_and_laid_on_the_persons_days() {
             "startTime": schemas::time::Instant(start).to_string(), "startUtcOffset": "7200s",
             "endTime": schemas::time::Instant(start + 3_600_000).to_string(), "endUtcOffset": "7200s",
         });
-        bench.simulator.add(
-            USER,
-            "total-calories",
-            json!({"totalCalories": {"interval": interval, "kcal": 2_000.5}}),
-        );
+        bench.simulator.add(USER, "total-calories", json!({"totalCalories": {"interval": interval, "kcal": 2_000.5}}));
     }
     let what = What::Window(window("2026-05-01T00:00:00Z", "2026-05-21T00:00:00Z"));
     let (records, n_pages) = bench.all(DataType::TotalEnergy, what).await.unwrap();
     assert_eq!((records.len(), n_pages), (20, 2), "fourteen days a call");
-    assert!(
-        records.iter().all(|it| it.is_daily_total && it.time.end.0 - it.time.start.0 == 86_400_000)
-    );
+    assert!(records.iter().all(|it| it.is_daily_total && it.time.end.0 - it.time.start.0 == 86_400_000));
     assert_eq!(records[0].time.start, at("2026-05-01T00:00:00+02:00"));
     assert_eq!(records[0].body, Body::Quantity(schemas::record::Quantity { value: 2_000.5 }));
 }
@@ -266,10 +239,8 @@ async fn every_type_of_the_profile_can_be_read() {
     let bench = demo().await;
     for it in &bench.provider.profile().types {
         let what = What::Window(window("2026-05-02T00:00:00Z", "2026-05-05T00:00:00Z"));
-        let (records, _) = bench
-            .all(it.data_type, what)
-            .await
-            .unwrap_or_else(|err| panic!("{}: {err:?}", it.data_type));
+        let (records, _) =
+            bench.all(it.data_type, what).await.unwrap_or_else(|err| panic!("{}: {err:?}", it.data_type));
         assert!(records.iter().all(|record| record.data_type == it.data_type));
         let empty = What::Window(window("2026-05-04T00:00:00Z", "2026-05-04T00:00:00Z"));
         assert!(bench.page(it.data_type, empty, None).await.is_ok(), "{}", it.data_type);
@@ -291,10 +262,7 @@ async fn what_changes_behind_the_cursor_is_seen_when_the_window_is_read_again() 
     let after = bench.weights().await.unwrap();
     let get = |id: &str| after.iter().find(|it| it.origin.record == id).map(|it| &it.body);
     assert!(get("late-1").is_some());
-    assert_eq!(
-        get("w-2026-06-25"),
-        Some(&Body::Quantity(schemas::record::Quantity { value: 71.234 }))
-    );
+    assert_eq!(get("w-2026-06-25"), Some(&Body::Quantity(schemas::record::Quantity { value: 71.234 })));
     assert_eq!(get("w-2026-06-26"), None);
     assert_eq!(after.len(), 16);
 }
@@ -302,12 +270,10 @@ async fn what_changes_behind_the_cursor_is_seen_when_the_window_is_read_again() 
 #[tokio::test]
 async fn a_record_asked_for_by_name_that_is_gone_comes_back_as_a_tombstone() {
     let bench = demo().await;
-    let ids: Vec<String> =
-        ["w-2026-06-25", "w-gone", "w-2026-06-26", "../../profile"].map(Into::into).to_vec();
+    let ids: Vec<String> = ["w-2026-06-25", "w-gone", "w-2026-06-26", "../../profile"].map(Into::into).to_vec();
     let what = What::Named(ids[..3].to_vec());
     let (records, _) = bench.all(DataType::Weight, what).await.unwrap();
-    let got: Vec<(&str, bool)> =
-        records.iter().map(|it| (it.origin.record.as_str(), it.deleted)).collect();
+    let got: Vec<(&str, bool)> = records.iter().map(|it| (it.origin.record.as_str(), it.deleted)).collect();
     assert_eq!(got, [("w-2026-06-25", false), ("w-2026-06-26", false), ("w-gone", true)]);
     let (records, _) = bench.all(DataType::Weight, What::Named(ids[3..].to_vec())).await.unwrap();
     assert!(records[0].deleted, "an id cannot leave its collection");
@@ -322,16 +288,12 @@ async fn without_the_scope_of_the_settings_days_are_read_and_laid_on_utc() {
     bench.simulator.set_clock(USER, "Europe/Berlin", 7_200);
     let what = What::Window(window("2026-05-02T12:00:00Z", "2026-05-03T12:00:00Z"));
     let (local, _) = bench.all(DataType::RestingHeartRate, what.clone()).await.unwrap();
-    let scope =
-        "https://www.googleapis.com/auth/googlehealth.health_metrics_and_measurements.readonly";
+    let scope = "https://www.googleapis.com/auth/googlehealth.health_metrics_and_measurements.readonly";
     bench.session.access_token = Some(bench.simulator.grant(USER, scope).access);
     let page = bench.page(DataType::RestingHeartRate, what, None).await.unwrap();
     let normal = bench.normal(DataType::RestingHeartRate, &page);
     assert_eq!(normal.issues.iter().map(|it| it.code).collect::<Vec<_>>(), ["no_time_zone"]);
     assert_eq!(normal.records[0].time.start, at("2026-05-03T00:00:00Z"));
     assert_eq!(local[0].time.start, at("2026-05-03T00:00:00+02:00"));
-    assert_eq!(
-        (&local[0].origin, &local[0].body),
-        (&normal.records[0].origin, &normal.records[0].body)
-    );
+    assert_eq!((&local[0].origin, &local[0].body), (&normal.records[0].origin, &normal.records[0].body));
 }

@@ -76,21 +76,12 @@ impl Bench {
     }
 
     pub(super) fn normal(&self, data_type: DataType, page: &Page) -> Normal {
-        let raw = RawPage {
-            data_type: Some(data_type),
-            content_type: &page.content_type,
-            body: &page.body,
-            name: "",
-        };
+        let raw = RawPage { data_type: Some(data_type), content_type: &page.content_type, body: &page.body, name: "" };
         self.provider.normalize(&raw).unwrap()
     }
 
     /// Every page to the end: its records, and how many pages it took.
-    pub(super) async fn all(
-        &self,
-        data_type: DataType,
-        what: What,
-    ) -> Result<(Vec<Record>, usize), ProviderError> {
+    pub(super) async fn all(&self, data_type: DataType, what: What) -> Result<(Vec<Record>, usize), ProviderError> {
         let (mut records, mut n_pages, mut cursor) = (Vec::new(), 0, None);
         loop {
             let page = self.page(data_type, what.clone(), cursor).await?;

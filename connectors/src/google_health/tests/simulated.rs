@@ -33,10 +33,7 @@ async fn what_google_does_not_create_is_refused() {
         ("heart-rate", json!({"heartRate": {"sampleTime": sample, "beatsPerMinute": "60"}})),
         ("sleep", json!({"sleep": {"interval": empty}})),
         ("weight", json!({"weight": {"sampleTime": sample}})),
-        (
-            "weight",
-            json!({"weight": {"sampleTime": {"physicalTime": "2026-06-01T05:00:00Z"}, "weightGrams": 75_000}}),
-        ),
+        ("weight", json!({"weight": {"sampleTime": {"physicalTime": "2026-06-01T05:00:00Z"}, "weightGrams": 75_000}})),
         ("weight", json!({"height": {"sampleTime": sample, "heightMillimeters": "1800"}})),
         (
             "weight",
@@ -45,13 +42,8 @@ async fn what_google_does_not_create_is_refused() {
         ("weight", Value::Null),
     ];
     for (data_type, body) in cases {
-        let (status, answer) =
-            bench.raw(Method::POST, &format!("{data_type}/dataPoints"), &body).await;
-        assert_eq!(
-            (status, &answer["error"]["status"]),
-            (400, &json!("INVALID_ARGUMENT")),
-            "{data_type} {body}"
-        );
+        let (status, answer) = bench.raw(Method::POST, &format!("{data_type}/dataPoints"), &body).await;
+        assert_eq!((status, &answer["error"]["status"]), (400, &json!("INVALID_ARGUMENT")), "{data_type} {body}");
         assert_eq!(bench.simulator.points(USER, data_type), Vec::<Value>::new());
     }
     let body = json!({"weight": {"sampleTime": sample, "weightGrams": 75_000}});
@@ -76,14 +68,11 @@ async fn filters_that_google_does_not_know_are_refused() {
     ];
     for (data_type, filter) in cases {
         let query: String = url::form_urlencoded::byte_serialize(filter.as_bytes()).collect();
-        let (status, _) = bench
-            .raw(Method::GET, &format!("{data_type}/dataPoints?filter={query}"), &Value::Null)
-            .await;
+        let (status, _) = bench.raw(Method::GET, &format!("{data_type}/dataPoints?filter={query}"), &Value::Null).await;
         assert_eq!(status, 400, "{filter}");
     }
     for data_type in ["floors", "total-calories"] {
-        let (status, _) =
-            bench.raw(Method::GET, &format!("{data_type}/dataPoints"), &Value::Null).await;
+        let (status, _) = bench.raw(Method::GET, &format!("{data_type}/dataPoints"), &Value::Null).await;
         assert_eq!(status, 400, "{data_type} is not listed");
     }
 }
@@ -102,31 +91,14 @@ async fn sums_by_hour_and_by_day_are_those_of_the_points() {
     assert_eq!(day, serde_json::from_str::<Value>(recorded).unwrap());
 
     let body = hours.to_string();
-    let page = RawPage {
-        data_type: Some(DataType::Steps),
-        content_type: "application/json",
-        body: body.as_bytes(),
-        name: "",
-    };
+    let page =
+        RawPage { data_type: Some(DataType::Steps), content_type: "application/json", body: body.as_bytes(), name: "" };
     let normal = GoogleHealth::default().normalize(&page).unwrap();
-    assert!(
-        normal
-            .records
-            .iter()
-            .all(|it| !it.is_daily_total && it.time.end.0 - it.time.start.0 == 7_200_000)
-    );
-    let sum: f64 = normal
-        .records
-        .iter()
-        .map(|it| if let Body::Quantity(it) = &it.body { it.value } else { 0.0 })
-        .sum();
+    assert!(normal.records.iter().all(|it| !it.is_daily_total && it.time.end.0 - it.time.start.0 == 7_200_000));
+    let sum: f64 = normal.records.iter().map(|it| if let Body::Quantity(it) = &it.body { it.value } else { 0.0 }).sum();
     assert_eq!(sum, 11_234.0, "the day's steps in the ground truth");
     let body = json!({"range": {"startTime": "2026-01-01T00:00:00Z", "endTime": "2026-05-03T22:00:00Z"}, "windowSize": "7200s"});
-    assert_eq!(
-        bench.raw(Method::POST, "steps/dataPoints:rollUp", &body).await.0,
-        400,
-        "more than ninety days"
-    );
+    assert_eq!(bench.raw(Method::POST, "steps/dataPoints:rollUp", &body).await.0, 400, "more than ninety days");
 }
 
 #[test]
@@ -135,27 +107,12 @@ fn a_demo_person_is_the_same_one_every_time_and_all_of_theirs_can_be_mapped() {
     assert_ne!(demo_points(7), demo_points(8));
     let simulator = Simulator::new(crate::simulator::Kit::default());
     simulator.seed_demo(USER, 7);
-    for (data_type, expected) in
-        [("weight", 16), ("sleep", 16), ("exercise", 7), ("steps", 24 + 24 + 14 * 15)]
-    {
+    for (data_type, expected) in [("weight", 16), ("sleep", 16), ("exercise", 7), ("steps", 24 + 24 + 14 * 15)] {
         let points = simulator.points(USER, data_type);
-        assert!(
-            points.len() + 3 >= expected && points.len() <= expected,
-            "{data_type}: {}",
-            points.len()
-        );
+        assert!(points.len() + 3 >= expected && points.len() <= expected, "{data_type}: {}", points.len());
         let body = json!({"dataPoints": points}).to_string();
-        let page = RawPage {
-            data_type: None,
-            content_type: "application/json",
-            body: body.as_bytes(),
-            name: "",
-        };
+        let page = RawPage { data_type: None, content_type: "application/json", body: body.as_bytes(), name: "" };
         let normal = GoogleHealth::default().normalize(&page).unwrap();
-        assert_eq!(
-            (normal.records.len(), normal.issues),
-            (points.len(), Vec::new()),
-            "{data_type}"
-        );
+        assert_eq!((normal.records.len(), normal.issues), (points.len(), Vec::new()), "{data_type}");
     }
 }

@@ -2,15 +2,13 @@
 
 use super::setup::{Bench, Case, USER, at, empty, window};
 use crate::simulator::{Fault, FaultKind};
-use engine::provider::{
-    Action, DataProvider, Delivery, ProviderError, Receipt, What, WriteOperation,
-};
+use engine::provider::{Action, DataProvider, Delivery, ProviderError, Receipt, What, WriteOperation};
 use schemas::{
     data_type::DataType,
     id::{ConnectionId, ItemId, OpId, Subject},
     record::{
-        Body, Nutrition, Origin, Policy, Quantity, Record, RecordState, RecordingMethod, Series,
-        Sleep, SleepStage, Span,
+        Body, Nutrition, Origin, Policy, Quantity, Record, RecordState, RecordingMethod, Series, Sleep, SleepStage,
+        Span,
     },
     workout::{Lap, Sport, Streams, Workout},
 };
@@ -27,12 +25,7 @@ fn record(data_type: DataType, end: &str, body: Body) -> Record {
         method: RecordingMethod::Automatic,
         marker: None,
     };
-    let time = Span {
-        start: at("2026-06-01T05:05:00.250Z"),
-        end: at(end),
-        offset_seconds: Some(7_200),
-        zone: None,
-    };
+    let time = Span { start: at("2026-06-01T05:05:00.250Z"), end: at(end), offset_seconds: Some(7_200), zone: None };
     Record {
         data_type,
         origin,
@@ -83,16 +76,12 @@ fn workout() -> Record {
 }
 
 fn nutrition() -> Record {
-    let nutrients_g =
-        BTreeMap::from([("fat", 12.0), ("carbohydrate", 40.5), ("protein", 9.0), ("fiber", 3.25)]);
+    let nutrients_g = BTreeMap::from([("fat", 12.0), ("carbohydrate", 40.5), ("protein", 9.0), ("fiber", 3.25)]);
     let food = Nutrition {
         name: Some("Porridge".into()),
         meal: Some("breakfast".into()),
         energy_kcal: Some(310.0),
-        nutrients_g: nutrients_g
-            .into_iter()
-            .map(|(name, grams)| (name.to_owned(), grams))
-            .collect(),
+        nutrients_g: nutrients_g.into_iter().map(|(name, grams)| (name.to_owned(), grams)).collect(),
     };
     record(DataType::Nutrition, START, Body::Nutrition(food))
 }
@@ -119,11 +108,7 @@ impl Bench {
     /// Brings an action of `record`'s item.
     async fn act(&self, record: &Record, action: Action<'_>) -> Result<Receipt, ProviderError> {
         let item = item(record);
-        let op = OpId::derived(
-            ConnectionId::derived(&Subject("s".into()), "google_health", USER),
-            item,
-            1,
-        );
+        let op = OpId::derived(ConnectionId::derived(&Subject("s".into()), "google_health", USER), item, 1);
         self.provider.write(&self.session, &WriteOperation { op, item, version: 1, action }).await
     }
 
@@ -149,15 +134,9 @@ impl Bench {
         let found = self.provider.find(&self.session, wanted.data_type, around).await.unwrap();
         assert_eq!(found.len(), 1, "{}", wanted.data_type);
         let id = item(wanted).to_string();
-        assert_eq!(
-            (found[0].external_id.as_str(), found[0].marker.as_ref()),
-            (id.as_str(), Some(&id))
-        );
+        assert_eq!((found[0].external_id.as_str(), found[0].marker.as_ref()), (id.as_str(), Some(&id)));
         let projected = self.provider.project(wanted).unwrap();
-        assert_eq!(
-            (&found[0].record.body, &found[0].record.time),
-            (&projected.body, &projected.time)
-        );
+        assert_eq!((&found[0].record.body, &found[0].record.time), (&projected.body, &projected.time));
     }
 
     fn creates(&self) -> usize {
@@ -176,14 +155,8 @@ async fn what_is_written_is_read_back_as_projected_and_carries_our_mark() {
         assert_eq!(bench.create(&record).await, applied(&record), "{}", record.data_type);
         bench.holds(&record).await;
         let changed = match &record.body {
-            Body::Quantity(it) => Record {
-                body: Body::Quantity(Quantity { value: it.value + 1.0 }),
-                ..record.clone()
-            },
-            _ => Record {
-                time: Span { end: at("2026-06-01T07:05:00Z"), ..record.time.clone() },
-                ..record.clone()
-            },
+            Body::Quantity(it) => Record { body: Body::Quantity(Quantity { value: it.value + 1.0 }), ..record.clone() },
+            _ => Record { time: Span { end: at("2026-06-01T07:05:00Z"), ..record.time.clone() }, ..record.clone() },
         };
         let can_update = bench.provider.profile().of(record.data_type).unwrap().update.is_some();
         assert_eq!(can_update, record.data_type != DataType::Nutrition);
@@ -195,10 +168,7 @@ async fn what_is_written_is_read_back_as_projected_and_carries_our_mark() {
         }
         assert_eq!(bench.delete(&record).await, applied(&record), "{}", record.data_type);
         assert_eq!(bench.delete(&record).await, Err(ProviderError::NotFound));
-        assert_eq!(
-            bench.update(&quantity(DataType::Weight, 70.0)).await,
-            Err(ProviderError::NotFound)
-        );
+        assert_eq!(bench.update(&quantity(DataType::Weight, 70.0)).await, Err(ProviderError::NotFound));
     }
 }
 
@@ -237,8 +207,7 @@ async fn a_create_of_a_newer_version_brings_the_record_that_is_there_up_to_it() 
 async fn a_write_is_unknown_only_when_it_may_have_been_done() {
     let bench = empty().await;
     let weight = quantity(DataType::Weight, 75.1);
-    let answer =
-        |status, body: &str| FaultKind::Answer { status, headers: Vec::new(), body: body.into() };
+    let answer = |status, body: &str| FaultKind::Answer { status, headers: Vec::new(), body: body.into() };
     let cases: [Case; 9] = [
         (answer(429, "{}"), |it| matches!(it, ProviderError::Throttled { .. })),
         (answer(400, r#"{"error":{"status":"INVALID_ARGUMENT"}}"#), |it| {
@@ -249,12 +218,8 @@ async fn a_write_is_unknown_only_when_it_may_have_been_done() {
         (answer(409, "{}"), |it| matches!(it, ProviderError::Unknown { .. })),
         (answer(503, "<html>"), |it| matches!(it, ProviderError::Unknown { .. })),
         (answer(200, "<html>"), |it| matches!(it, ProviderError::Unknown { .. })),
-        (answer(200, r#"{"name":"operations/1","done":false}"#), |it| {
-            matches!(it, ProviderError::Unknown { .. })
-        }),
-        (answer(200, r#"{"done":true,"error":{"code":3}}"#), |it| {
-            matches!(it, ProviderError::Refused { .. })
-        }),
+        (answer(200, r#"{"name":"operations/1","done":false}"#), |it| matches!(it, ProviderError::Unknown { .. })),
+        (answer(200, r#"{"done":true,"error":{"code":3}}"#), |it| matches!(it, ProviderError::Refused { .. })),
     ];
     for (kind, fits) in cases {
         bench.simulator.kit().plan(Fault::once("POST", "dataPoints", kind.clone()));
@@ -288,10 +253,8 @@ async fn a_night_is_found_by_when_it_was_though_google_lists_it_by_its_end() {
     night.time.end = at("2026-06-01T14:05:00Z");
     bench.create(&night).await.unwrap();
     bench.holds(&night).await;
-    let listed = bench
-        .all(DataType::Sleep, What::Window(window("2026-06-01T05:02:00Z", "2026-06-01T05:08:00Z")))
-        .await
-        .unwrap();
+    let listed =
+        bench.all(DataType::Sleep, What::Window(window("2026-06-01T05:02:00Z", "2026-06-01T05:08:00Z"))).await.unwrap();
     assert!(listed.0.is_empty());
 }
 
@@ -325,12 +288,7 @@ fn what_google_cannot_hold_is_refused_with_what_would_work() {
     }
     for it in &provider.profile().types {
         let can_write = all().iter().any(|record| record.data_type == it.data_type);
-        assert_eq!(
-            it.create,
-            can_write.then_some(Delivery::Listable { keyed: true }),
-            "{}",
-            it.data_type
-        );
+        assert_eq!(it.create, can_write.then_some(Delivery::Listable { keyed: true }), "{}", it.data_type);
         assert_eq!((it.delete, it.look), (it.create, can_write));
     }
 }
@@ -343,9 +301,7 @@ fn what_google_keeps_of_a_record_it_keeps_wholly() {
         assert_eq!(provider.project(&once).unwrap(), once, "{}", record.data_type);
         assert_eq!(once.origin, record.origin);
     }
-    let Body::Workout(kept) = provider.project(&workout()).unwrap().body else {
-        panic!("no workout")
-    };
+    let Body::Workout(kept) = provider.project(&workout()).unwrap().body else { panic!("no workout") };
     assert_eq!(
         (kept.sport, kept.title.as_deref(), kept.notes.as_deref()),
         (Sport::Running, Some("Running"), Some("muddy"))

@@ -34,10 +34,7 @@ const DETAILED: [&str; 14] = [
     "available_zones",
 ];
 
-pub(super) async fn athlete(
-    State(simulator): State<Simulator>,
-    headers: HeaderMap,
-) -> Response<Body> {
+pub(super) async fn athlete(State(simulator): State<Simulator>, headers: HeaderMap) -> Response<Body> {
     match answer::caller(&simulator, &headers, "") {
         Ok(caller) => answer::json(200, &json!({ "id": caller.athlete, "resource_state": 2 })),
         Err(response) => *response,
@@ -65,17 +62,12 @@ pub(super) async fn list(
     let number = |name: &str| query.get(name).and_then(|it| it.parse::<i64>().ok());
     let (after, before) = (number("after"), number("before"));
     let page = number("page").and_then(|it| usize::try_from(it).ok()).unwrap_or(1).max(1);
-    let per_page = number("per_page")
-        .and_then(|it| usize::try_from(it).ok())
-        .unwrap_or(30)
-        .clamp(1, PER_PAGE_MAX);
+    let per_page = number("per_page").and_then(|it| usize::try_from(it).ok()).unwrap_or(30).clamp(1, PER_PAGE_MAX);
     let state = simulator.state();
     let mut listed: Vec<&Held> = state
         .activities
         .values()
-        .filter(|it| {
-            it.athlete == caller.athlete && (caller.may("activity:read_all") || !is_private(it))
-        })
+        .filter(|it| it.athlete == caller.athlete && (caller.may("activity:read_all") || !is_private(it)))
         .filter(|it| after.is_none_or(|after| start(&it.detail) > after))
         .filter(|it| before.is_none_or(|before| start(&it.detail) < before))
         .collect();
@@ -83,8 +75,7 @@ pub(super) async fn list(
     if after.is_none() {
         listed.reverse();
     }
-    let summaries =
-        listed.into_iter().skip((page - 1).saturating_mul(per_page)).take(per_page).map(summary);
+    let summaries = listed.into_iter().skip((page - 1).saturating_mul(per_page)).take(per_page).map(summary);
     answer::json(200, &Value::Array(summaries.collect()))
 }
 
@@ -96,17 +87,11 @@ fn summary(held: &Held) -> Value {
 }
 
 /// An activity that the caller may see.
-fn visible(
-    simulator: &Simulator,
-    headers: &HeaderMap,
-    id: u64,
-) -> Result<Held, Box<Response<Body>>> {
+fn visible(simulator: &Simulator, headers: &HeaderMap, id: u64) -> Result<Held, Box<Response<Body>>> {
     let caller = answer::caller(simulator, headers, "activity:read")?;
     let held = simulator.state().activities.get(&id).cloned();
-    held.filter(|it| {
-        it.athlete == caller.athlete && (caller.may("activity:read_all") || !is_private(it))
-    })
-    .ok_or_else(|| Box::new(answer::missing("Activity")))
+    held.filter(|it| it.athlete == caller.athlete && (caller.may("activity:read_all") || !is_private(it)))
+        .ok_or_else(|| Box::new(answer::missing("Activity")))
 }
 
 pub(super) async fn detail(

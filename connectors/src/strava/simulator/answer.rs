@@ -13,8 +13,7 @@ use serde_json::{Value, json};
 /// A JSON answer.
 pub(super) fn json(status: u16, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if let Ok(kind) = "application/json; charset=utf-8".parse() {
         response.headers_mut().insert("content-type", kind);
     }
@@ -29,15 +28,8 @@ pub(super) fn changed(status: u16, body: &Value, effect: String) -> Response<Bod
 }
 
 /// An error in Strava's form.
-pub(super) fn fault(
-    status: u16,
-    message: &str,
-    (resource, field, code): (&str, &str, &str),
-) -> Response<Body> {
-    json(
-        status,
-        &json!({ "message": message, "errors": [{ "resource": resource, "field": field, "code": code }] }),
-    )
+pub(super) fn fault(status: u16, message: &str, (resource, field, code): (&str, &str, &str)) -> Response<Body> {
+    json(status, &json!({ "message": message, "errors": [{ "resource": resource, "field": field, "code": code }] }))
 }
 
 /// The answer for an activity, upload or subscription that is not there.
@@ -64,11 +56,7 @@ impl Caller {
 }
 
 /// The caller, if their token is good and has one of the scopes that `needs` names.
-pub(super) fn caller(
-    simulator: &Simulator,
-    headers: &HeaderMap,
-    needs: &str,
-) -> Result<Caller, Box<Response<Body>>> {
+pub(super) fn caller(simulator: &Simulator, headers: &HeaderMap, needs: &str) -> Result<Caller, Box<Response<Body>>> {
     let state = simulator.state();
     let Some((_, family)) = state.family(bearer(headers), simulator.now()) else {
         let item = ("Athlete", "access_token", "invalid");
@@ -88,11 +76,7 @@ pub(super) fn caller(
 }
 
 /// Counts every call, refused ones too, and refuses those above a limit.
-pub(super) async fn metered(
-    State(simulator): State<Simulator>,
-    request: Request,
-    next: Next,
-) -> Response<Body> {
+pub(super) async fn metered(State(simulator): State<Simulator>, request: Request, next: Next) -> Response<Body> {
     let is_read = request.method() == Method::GET;
     let options = simulator.options.clone();
     let counter = {
@@ -101,13 +85,11 @@ pub(super) async fn metered(
         state.counter
     };
     let over = |used: [u32; 2], max: [u32; 2]| used[0] > max[0] || used[1] > max[1];
-    let is_over = over(counter.n_calls, options.calls_max)
-        || (is_read && over(counter.n_reads, options.reads_max));
+    let is_over = over(counter.n_calls, options.calls_max) || (is_read && over(counter.n_reads, options.reads_max));
     let mut response = match is_over {
-        true if options.errors_as_text => json(
-            429,
-            &json!({ "errors": "Rate Limit Exceeded", "status": 429, "message": "Too Many Requests" }),
-        ),
+        true if options.errors_as_text => {
+            json(429, &json!({ "errors": "Rate Limit Exceeded", "status": 429, "message": "Too Many Requests" }))
+        }
         true => fault(429, "Rate Limit Exceeded", ("Application", "rate limit", "exceeded")),
         false => next.run(request).await,
     };

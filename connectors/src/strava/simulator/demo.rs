@@ -34,14 +34,9 @@ pub fn demo_activities(seed: u64) -> Vec<DemoActivity> {
     let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
     let mut all: Vec<DemoActivity> = GOLDEN
         .into_iter()
-        .map(|(detail, streams)| DemoActivity {
-            detail: parse(detail),
-            streams: Some(parse(streams)),
-        })
+        .map(|(detail, streams)| DemoActivity { detail: parse(detail), streams: Some(parse(streams)) })
         .collect();
-    all.extend(
-        [RECORDED, RIDE].into_iter().map(|it| DemoActivity { detail: parse(it), streams: None }),
-    );
+    all.extend([RECORDED, RIDE].into_iter().map(|it| DemoActivity { detail: parse(it), streams: None }));
     let listed = parse(LISTED).as_array().cloned().unwrap_or_default();
     all.extend(listed.into_iter().map(|detail| DemoActivity { detail, streams: None }));
     let earlier = Duration::from_secs(86_400 * (seed % 366));

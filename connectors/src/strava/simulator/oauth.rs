@@ -19,10 +19,7 @@ fn get<'a>(fields: &'a Fields, name: &str) -> &'a str {
 
 /// The authorization page, approved at once. `athlete` in the query says who approves (else the first one seeded),
 /// `untick` which scopes they untick besides those of the options, `deny=1` that they do not approve.
-pub(super) async fn authorize(
-    State(simulator): State<Simulator>,
-    Query(query): Query<Fields>,
-) -> Response<Body> {
+pub(super) async fn authorize(State(simulator): State<Simulator>, Query(query): Query<Fields>) -> Response<Body> {
     if get(&query, "client_id") != simulator.options.client_id {
         return answer::fault(400, "Bad Request", ("Application", "client_id", "invalid"));
     }
@@ -31,9 +28,7 @@ pub(super) async fn authorize(
     };
     let state_text = get(&query, "state").to_owned();
     if get(&query, "deny") == "1" {
-        back.query_pairs_mut()
-            .append_pair("state", &state_text)
-            .append_pair("error", "access_denied");
+        back.query_pairs_mut().append_pair("state", &state_text).append_pair("error", "access_denied");
         return redirect(&back);
     }
     let mut state = simulator.state();
@@ -41,20 +36,14 @@ pub(super) async fn authorize(
     let Some(athlete) = athlete.filter(|it| state.athletes.contains_key(it)) else {
         return answer::fault(400, "Bad Request", ("Athlete", "id", "invalid"));
     };
-    let unticked: Vec<&str> = get(&query, "untick")
-        .split(',')
-        .chain(simulator.options.unticked.iter().map(String::as_str))
-        .collect();
-    let scope: Vec<&str> =
-        get(&query, "scope").split(',').filter(|it| !unticked.contains(it)).collect();
+    let unticked: Vec<&str> =
+        get(&query, "untick").split(',').chain(simulator.options.unticked.iter().map(String::as_str)).collect();
+    let scope: Vec<&str> = get(&query, "scope").split(',').filter(|it| !unticked.contains(it)).collect();
     let scope = scope.join(",");
     let family = state.approve(athlete, &scope);
     let code = state.draw_token("code");
     state.codes.insert(code.clone(), family);
-    back.query_pairs_mut()
-        .append_pair("state", &state_text)
-        .append_pair("code", &code)
-        .append_pair("scope", &scope);
+    back.query_pairs_mut().append_pair("state", &state_text).append_pair("code", &code).append_pair("scope", &scope);
     redirect(&back)
 }
 
@@ -68,10 +57,7 @@ fn redirect(to: &url::Url) -> Response<Body> {
 }
 
 /// Codes and refresh tokens for tokens. A code is good once.
-pub(super) async fn token(
-    State(simulator): State<Simulator>,
-    Form(form): Form<Fields>,
-) -> Response<Body> {
+pub(super) async fn token(State(simulator): State<Simulator>, Form(form): Form<Fields>) -> Response<Body> {
     let invalid = |resource, field| answer::fault(400, "Bad Request", (resource, field, "invalid"));
     if get(&form, "client_id") != simulator.options.client_id {
         return invalid("Application", "client_id");
@@ -84,9 +70,7 @@ pub(super) async fn token(
     match get(&form, "grant_type") {
         "authorization_code" => {
             let family = state.codes.remove(get(&form, "code"));
-            let Some((family, athlete)) =
-                family.and_then(|it| Some((it, state.family_of(it)?.athlete)))
-            else {
+            let Some((family, athlete)) = family.and_then(|it| Some((it, state.family_of(it)?.athlete))) else {
                 return invalid("RequestToken", "code");
             };
             let tokens = state.issue(family, expires_at);
@@ -96,11 +80,7 @@ pub(super) async fn token(
             answer::json(200, &body)
         }
         "refresh_token" => {
-            match state.renew(
-                get(&form, "refresh_token"),
-                simulator.options.rotate_refresh,
-                expires_at,
-            ) {
+            match state.renew(get(&form, "refresh_token"), simulator.options.rotate_refresh, expires_at) {
                 Some(tokens) => {
                     drop(state);
                     answer::json(200, &pair(&simulator, &tokens))
@@ -124,10 +104,7 @@ fn pair(simulator: &Simulator, tokens: &Tokens) -> serde_json::Value {
 }
 
 /// Withdraws the access that a token stands for.
-pub(super) async fn deauthorize(
-    State(simulator): State<Simulator>,
-    headers: HeaderMap,
-) -> Response<Body> {
+pub(super) async fn deauthorize(State(simulator): State<Simulator>, headers: HeaderMap) -> Response<Body> {
     let token = bearer(&headers).to_owned();
     let mut state = simulator.state();
     let family = state.family(&token, simulator.now()).map(|(id, _)| id);

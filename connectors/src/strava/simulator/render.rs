@@ -38,9 +38,7 @@ fn start_of(text: &str, athlete: &Athlete) -> Option<(Instant, i32)> {
     if let Some(at) = parsed.filter(|_| !text.ends_with('Z')) {
         return Some((Instant::from_seconds(at.timestamp()), at.offset().local_minus_utc()));
     }
-    let naive =
-        chrono::NaiveDateTime::parse_from_str(text.trim_end_matches('Z'), "%Y-%m-%dT%H:%M:%S")
-            .ok()?;
+    let naive = chrono::NaiveDateTime::parse_from_str(text.trim_end_matches('Z'), "%Y-%m-%dT%H:%M:%S").ok()?;
     Some((
         Instant::from_seconds(naive.and_utc().timestamp() - i64::from(athlete.offset_seconds)),
         athlete.offset_seconds,
@@ -48,19 +46,12 @@ fn start_of(text: &str, athlete: &Athlete) -> Option<(Instant, i32)> {
 }
 
 /// An activity made by hand; an error names the field that is not good.
-pub(super) fn by_hand(
-    form: &HashMap<String, String>,
-    athlete: &Athlete,
-) -> Result<Value, &'static str> {
+pub(super) fn by_hand(form: &HashMap<String, String>, athlete: &Athlete) -> Result<Value, &'static str> {
     let get = |name: &str| form.get(name).map_or("", String::as_str);
-    let sport_type =
-        Some(get("sport_type")).filter(|it| sport::is_known(it)).ok_or("sport_type")?;
-    let (start, offset_seconds) =
-        start_of(get("start_date_local"), athlete).ok_or("start_date_local")?;
-    let elapsed: u32 =
-        get("elapsed_time").parse().ok().filter(|it| *it > 0).ok_or("elapsed_time")?;
-    let distance: f64 =
-        form.get("distance").map_or(Ok(0.0), |it| it.parse()).map_err(|_| "distance")?;
+    let sport_type = Some(get("sport_type")).filter(|it| sport::is_known(it)).ok_or("sport_type")?;
+    let (start, offset_seconds) = start_of(get("start_date_local"), athlete).ok_or("start_date_local")?;
+    let elapsed: u32 = get("elapsed_time").parse().ok().filter(|it| *it > 0).ok_or("elapsed_time")?;
+    let distance: f64 = form.get("distance").map_or(Ok(0.0), |it| it.parse()).map_err(|_| "distance")?;
     Ok(json!({
         "resource_state": 3,
         "name": get("name"),
@@ -104,10 +95,7 @@ pub(super) fn recorded(
     let workout = if let Body::Workout(it) = &record.body { it.as_ref() } else { &nothing };
     let (told, is_trainer) = sport::to_strava(workout.sport, None);
     // What the file does not tell apart, the form may.
-    let named = form
-        .get("sport_type")
-        .map(String::as_str)
-        .filter(|it| told == "Workout" && sport::is_known(it));
+    let named = form.get("sport_type").map(String::as_str).filter(|it| told == "Workout" && sport::is_known(it));
     let sport_type = named.unwrap_or(told);
     let streams = &workout.streams;
     let start = record.time.start;
@@ -218,12 +206,7 @@ fn by_type(streams: &Streams, legs: f64) -> Value {
         ("temp", &streams.temperature, 0, 1.0),
     ];
     for (key, column, decimals, divisor) in columns.into_iter().filter(|it| !it.1.is_empty()) {
-        put(
-            key,
-            (0..n)
-                .map(|index| json!(column.get(index).map(|it| to(it / divisor, decimals))))
-                .collect(),
-        );
+        put(key, (0..n).map(|index| json!(column.get(index).map(|it| to(it / divisor, decimals)))).collect());
     }
     Value::Object(by_type)
 }

@@ -124,8 +124,7 @@ impl State {
     }
 
     pub(super) fn add(&mut self, athlete: u64, mut detail: Value, streams: Option<Value>) -> u64 {
-        let own =
-            detail.get("id").and_then(Value::as_u64).filter(|it| !self.activities.contains_key(it));
+        let own = detail.get("id").and_then(Value::as_u64).filter(|it| !self.activities.contains_key(it));
         let id = own.unwrap_or_else(|| self.draw());
         detail["id"] = json!(id);
         detail["athlete"] = json!({ "id": athlete, "resource_state": 1 });
@@ -155,12 +154,7 @@ impl State {
 
     /// A new pair for a refresh token, or nothing if it is not good. One that was spent before is a sign of theft:
     /// its whole family dies (RFC 9700 section 4.14.2).
-    pub(super) fn renew(
-        &mut self,
-        refresh: &str,
-        is_rotating: bool,
-        expires_at: Instant,
-    ) -> Option<Tokens> {
+    pub(super) fn renew(&mut self, refresh: &str, is_rotating: bool, expires_at: Instant) -> Option<Tokens> {
         let known = self.refresh.get_mut(refresh)?;
         let family = known.family;
         if known.is_spent {
@@ -171,12 +165,7 @@ impl State {
             let access = self.draw_token("access");
             self.access.insert(access.clone(), Access { family, expires_at });
             let scope = self.families.get(&family).map(|it| it.scope.clone()).unwrap_or_default();
-            return Some(Tokens {
-                access,
-                refresh: Some(refresh.to_owned()),
-                expires_at: Some(expires_at),
-                scope,
-            });
+            return Some(Tokens { access, refresh: Some(refresh.to_owned()), expires_at: Some(expires_at), scope });
         }
         known.is_spent = true;
         Some(self.issue(family, expires_at))
@@ -199,12 +188,8 @@ impl State {
     }
 
     pub(super) fn revoke(&mut self, athlete: u64) {
-        let families: Vec<u64> = self
-            .families
-            .iter()
-            .filter(|(_, it)| it.athlete == athlete)
-            .map(|(id, _)| *id)
-            .collect();
+        let families: Vec<u64> =
+            self.families.iter().filter(|(_, it)| it.athlete == athlete).map(|(id, _)| *id).collect();
         families.into_iter().for_each(|it| self.kill(it));
     }
 }

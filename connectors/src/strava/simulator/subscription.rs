@@ -53,8 +53,7 @@ pub(super) fn event(
 
 fn is_client(simulator: &Simulator, fields: &Fields) -> bool {
     let is = |name: &str, value: &str| fields.get(name).is_some_and(|it| it == value);
-    is("client_id", &simulator.options.client_id)
-        && is("client_secret", &simulator.options.client_secret)
+    is("client_id", &simulator.options.client_id) && is("client_secret", &simulator.options.client_secret)
 }
 
 fn stranger() -> Response<Body> {
@@ -72,36 +71,26 @@ fn view(simulator: &Simulator, it: &Subscription) -> Value {
     })
 }
 
-pub(super) async fn list(
-    State(simulator): State<Simulator>,
-    Query(query): Query<Fields>,
-) -> Response<Body> {
+pub(super) async fn list(State(simulator): State<Simulator>, Query(query): Query<Fields>) -> Response<Body> {
     if !is_client(&simulator, &query) {
         return stranger();
     }
-    let all: Vec<Value> =
-        simulator.state().subscription.iter().map(|it| view(&simulator, it)).collect();
+    let all: Vec<Value> = simulator.state().subscription.iter().map(|it| view(&simulator, it)).collect();
     answer::json(200, &Value::Array(all))
 }
 
 /// One per application; the callback must answer the handshake first.
-pub(super) async fn create(
-    State(simulator): State<Simulator>,
-    Form(form): Form<Fields>,
-) -> Response<Body> {
+pub(super) async fn create(State(simulator): State<Simulator>, Form(form): Form<Fields>) -> Response<Body> {
     if !is_client(&simulator, &form) {
         return stranger();
     }
-    let refuse =
-        |code| answer::fault(400, "Bad Request", ("PushSubscription", "callback url", code));
+    let refuse = |code| answer::fault(400, "Bad Request", ("PushSubscription", "callback url", code));
     if simulator.state().subscription.is_some() {
         return answer::fault(400, "Bad Request", ("PushSubscription", "", "already exists"));
     }
     let callback_url = form.get("callback_url").cloned().unwrap_or_default();
     let challenge = simulator.state().draw_token("challenge");
-    if !shakes_hands(&callback_url, &challenge, form.get("verify_token").map_or("", String::as_str))
-        .await
-    {
+    if !shakes_hands(&callback_url, &challenge, form.get("verify_token").map_or("", String::as_str)).await {
         return refuse("not verifiable");
     }
     let created_at = simulator.now();
@@ -114,20 +103,13 @@ pub(super) async fn create(
 }
 
 async fn shakes_hands(callback_url: &str, challenge: &str, verify_token: &str) -> bool {
-    let query = [
-        ("hub.mode", "subscribe"),
-        ("hub.challenge", challenge),
-        ("hub.verify_token", verify_token),
-    ];
+    let query = [("hub.mode", "subscribe"), ("hub.challenge", challenge), ("hub.verify_token", verify_token)];
     let Ok(client) = reqwest::Client::builder().no_proxy().timeout(HANDSHAKE_MAX).build() else {
         return false;
     };
     let Ok(reply) = client.get(callback_url).query(&query).send().await else { return false };
     reply.status().as_u16() == 200
-        && reply
-            .json::<Value>()
-            .await
-            .is_ok_and(|it| it.get("hub.challenge") == Some(&json!(challenge)))
+        && reply.json::<Value>().await.is_ok_and(|it| it.get("hub.challenge") == Some(&json!(challenge)))
 }
 
 pub(super) async fn delete(

@@ -17,9 +17,7 @@ const FAILED: &str = "There was an error processing your activity.";
 const DELETED: &str = "The created activity has been deleted.";
 
 /// Reads the fields of a form, the file apart.
-async fn fields(
-    mut form: Multipart,
-) -> Option<(HashMap<String, String>, Option<(String, Vec<u8>)>)> {
+async fn fields(mut form: Multipart) -> Option<(HashMap<String, String>, Option<(String, Vec<u8>)>)> {
     let (mut texts, mut file) = (HashMap::new(), None);
     while let Some(field) = form.next_field().await.ok()? {
         let name = field.name()?.to_owned();
@@ -35,11 +33,7 @@ async fn fields(
 
 /// `POST /uploads`. The activity is made at once, as Strava's workers go on whether anybody asks or not; only the
 /// upload keeps saying that it is being processed.
-pub(super) async fn create(
-    State(simulator): State<Simulator>,
-    headers: HeaderMap,
-    form: Multipart,
-) -> Response<Body> {
+pub(super) async fn create(State(simulator): State<Simulator>, headers: HeaderMap, form: Multipart) -> Response<Body> {
     let caller = match answer::caller(&simulator, &headers, "activity:write") {
         Ok(it) => it,
         Err(response) => return *response,
@@ -53,9 +47,9 @@ pub(super) async fn create(
     if texts.get("data_type").map(String::as_str) != Some("fit") {
         return answer::fault(400, "Bad Request", ("Upload", "data_type", "invalid"));
     }
-    let record = crate::formats::fit::read(&bytes, &file_name).ok().and_then(|normal| {
-        normal.records.into_iter().find(|it| it.data_type == schemas::data_type::DataType::Workout)
-    });
+    let record = crate::formats::fit::read(&bytes, &file_name)
+        .ok()
+        .and_then(|normal| normal.records.into_iter().find(|it| it.data_type == schemas::data_type::DataType::Workout));
     let mut state = simulator.state();
     let id = state.draw();
     let external_id = texts.get("external_id").cloned().unwrap_or_else(|| file_name.clone());
@@ -65,20 +59,15 @@ pub(super) async fn create(
         Some((record, athlete)) => match overlapping(&simulator, &state, caller.athlete, record) {
             Some(text) => Err(format!("{external_id} duplicate of {text}")),
             None => {
-                let (detail, streams) =
-                    render::recorded(record, &texts, &athlete, &external_id, id);
+                let (detail, streams) = render::recorded(record, &texts, &athlete, &external_id, id);
                 Ok(state.add(caller.athlete, detail, Some(streams)))
             }
         },
     };
     let effect = result.as_ref().ok().map(|it| format!("create {it}"));
     let n_polls_left = simulator.options.n_polls;
-    let upload = Upload {
-        athlete: caller.athlete,
-        external_id: Some(external_id),
-        n_polls_left: n_polls_left.max(1),
-        result,
-    };
+    let upload =
+        Upload { athlete: caller.athlete, external_id: Some(external_id), n_polls_left: n_polls_left.max(1), result };
     let body = view(id, &upload, true);
     state.uploads.insert(id, Upload { n_polls_left, ..upload });
     match effect {
@@ -88,21 +77,13 @@ pub(super) async fn create(
 }
 
 /// The activity of the athlete whose time has a moment in common with the record's, in Strava's words.
-fn overlapping(
-    simulator: &Simulator,
-    state: &super::State,
-    athlete: u64,
-    record: &Record,
-) -> Option<String> {
+fn overlapping(simulator: &Simulator, state: &super::State, athlete: u64, record: &Record) -> Option<String> {
     let (id, held) = state.activities.iter().find(|(_, it)| {
         let Some(start) = it.detail["start_date"].as_str().and_then(Instant::parse) else {
             return false;
         };
         let seconds = it.detail["elapsed_time"].as_f64().unwrap_or(0.0).clamp(1.0, 1e9);
-        let span = schemas::time::Interval {
-            from: start,
-            to: start.plus(Duration::from_secs_f64(seconds)),
-        };
+        let span = schemas::time::Interval { from: start, to: start.plus(Duration::from_secs_f64(seconds)) };
         it.athlete == athlete && span.overlaps(&record.time.interval())
     })?;
     let name = held.detail["name"].as_str().unwrap_or("");

@@ -41,42 +41,28 @@ impl Bench {
 async fn an_approval_gives_tokens_that_work_and_a_code_that_is_good_once() {
     let mut bench = Bench::new(Options::default()).await;
     let back = bench.approve("").await;
-    assert_eq!(
-        (back["state"].as_str(), back["scope"].as_str()),
-        ("st&te", "read,activity:read_all,activity:write")
-    );
+    assert_eq!((back["state"].as_str(), back["scope"].as_str()), ("st&te", "read,activity:read_all,activity:write"));
     let grant = bench.exchange(&back["code"]).await.unwrap();
     assert_eq!(grant.account, ATHLETE.to_string());
-    assert_eq!(
-        grant.tokens.expires_at.unwrap().seconds() / 60,
-        at("2026-05-04T16:07:00Z").seconds() / 60
-    );
+    assert_eq!(grant.tokens.expires_at.unwrap().seconds() / 60, at("2026-05-04T16:07:00Z").seconds() / 60);
     bench.session.access_token = Some(grant.tokens.access);
     bench.seed_golden();
     assert_eq!(bench.read(What::Window(always())).await.len(), 1);
     let again = bench.exchange(&back["code"]).await.unwrap_err();
-    assert_eq!(
-        again,
-        ProviderError::Refused { reason: "status 400: RequestToken code invalid".into() }
-    );
+    assert_eq!(again, ProviderError::Refused { reason: "status 400: RequestToken code invalid".into() });
 }
 
 #[tokio::test]
 async fn the_query_says_who_approves_and_what_they_untick() {
     let mut bench = Bench::new(Options::default()).await;
-    bench.simulator.seed_athlete(Athlete {
-        id: 2,
-        offset_seconds: 0,
-        zone: "Europe/London".into(),
-    });
+    bench.simulator.seed_athlete(Athlete { id: 2, offset_seconds: 0, zone: "Europe/London".into() });
     let back = bench.approve("&athlete=2&untick=activity:read_all").await;
     assert_eq!(back["scope"], "read,activity:write");
     let grant = bench.exchange(&back["code"]).await.unwrap();
     assert_eq!(grant.account, "2");
     bench.session.access_token = Some(grant.tokens.access);
     let err = bench.fetch(What::Window(always()), None).await.unwrap_err();
-    let reason =
-        "the scope activity:read was not granted; connect again and leave it ticked".into();
+    let reason = "the scope activity:read was not granted; connect again and leave it ticked".into();
     assert_eq!(err, ProviderError::Forbidden { reason });
     assert_eq!(bench.approve("&deny=1").await["error"], "access_denied");
 }
@@ -88,10 +74,7 @@ async fn an_expired_token_is_refreshed_and_the_new_pair_works() {
     let old = bench.simulator.grant(ATHLETE, super::ALL_SCOPES);
     bench.session.access_token = Some(old.access.clone());
     bench.simulator.kit.set_now(at("2026-05-04T16:08:00Z"));
-    assert_eq!(
-        bench.fetch(What::Window(always()), None).await.unwrap_err(),
-        ProviderError::TokenExpired
-    );
+    assert_eq!(bench.fetch(What::Window(always()), None).await.unwrap_err(), ProviderError::TokenExpired);
     let new = bench.refresh(&old).await.unwrap();
     assert_ne!(new.refresh, old.refresh);
     assert_eq!(new.scope, old.scope);
@@ -130,10 +113,7 @@ async fn of_two_refreshes_with_one_token_the_second_ends_the_access_of_both() {
     assert_eq!(lost[0].as_ref().unwrap_err(), &ProviderError::AccessRevoked);
     let won = won.into_iter().next().unwrap().unwrap();
     bench.session.access_token = Some(won.access.clone());
-    assert_eq!(
-        bench.fetch(What::Window(always()), None).await.unwrap_err(),
-        ProviderError::TokenExpired
-    );
+    assert_eq!(bench.fetch(What::Window(always()), None).await.unwrap_err(), ProviderError::TokenExpired);
     assert_eq!(bench.refresh(&won).await.unwrap_err(), ProviderError::AccessRevoked);
 }
 
@@ -157,18 +137,13 @@ async fn access_that_is_withdrawn_midway_ends_at_the_refresh() {
     let tokens = bench.simulator.grant(ATHLETE, super::ALL_SCOPES);
     bench.session.access_token = Some(tokens.access.clone());
     for day in 0..7 {
-        let mut detail =
-            json(include_str!("../fixtures/golden/berlin_plain/athlete_activities.json"))[0]
-                .clone();
+        let mut detail = json(include_str!("../fixtures/golden/berlin_plain/athlete_activities.json"))[0].clone();
         detail["id"] = (day + 1).into();
         bench.simulator.seed_activity(ATHLETE, detail, None);
     }
     let first = bench.fetch(What::Window(always()), None).await.unwrap();
     bench.simulator.revoke(ATHLETE);
-    assert_eq!(
-        bench.fetch(What::Window(always()), first.next).await.unwrap_err(),
-        ProviderError::TokenExpired
-    );
+    assert_eq!(bench.fetch(What::Window(always()), first.next).await.unwrap_err(), ProviderError::TokenExpired);
     assert_eq!(bench.refresh(&tokens).await.unwrap_err(), ProviderError::AccessRevoked);
 }
 
@@ -177,10 +152,7 @@ async fn revoking_withdraws_the_access_and_a_dead_token_asks_for_a_refresh_first
     let bench = Bench::new(Options::default()).await;
     let tokens = bench.simulator.grant(ATHLETE, super::ALL_SCOPES);
     bench.strava.revoke(&bench.session, &tokens).await.unwrap();
-    assert_eq!(
-        bench.strava.revoke(&bench.session, &tokens).await.unwrap_err(),
-        ProviderError::TokenExpired
-    );
+    assert_eq!(bench.strava.revoke(&bench.session, &tokens).await.unwrap_err(), ProviderError::TokenExpired);
     assert_eq!(bench.refresh(&tokens).await.unwrap_err(), ProviderError::AccessRevoked);
 }
 
@@ -198,20 +170,11 @@ async fn recorded_token_answers_are_read_as_they_came() {
     assert_eq!(grant.account, "12342176");
     assert_eq!(grant.tokens.expires_at, Some(at("2018-11-23T02:29:59Z")));
     plan(include_str!("../fixtures/token_refresh_token.json"));
-    assert_eq!(
-        bench.refresh(&grant.tokens).await.unwrap().refresh.as_deref(),
-        Some("new-refresh-token")
-    );
+    assert_eq!(bench.refresh(&grant.tokens).await.unwrap().refresh.as_deref(), Some("new-refresh-token"));
     plan(include_str!("../fixtures/token_invalid_code.json"));
     let err = bench.exchange("code").await.unwrap_err();
-    assert_eq!(
-        err,
-        ProviderError::Refused { reason: "status 400: RequestToken code invalid".into() }
-    );
+    assert_eq!(err, ProviderError::Refused { reason: "status 400: RequestToken code invalid".into() });
     plan(include_str!("../fixtures/token_invalid_client.json"));
     let err = bench.refresh(&grant.tokens).await.unwrap_err();
-    assert_eq!(
-        err,
-        ProviderError::Refused { reason: "status 400: Application client_id invalid".into() }
-    );
+    assert_eq!(err, ProviderError::Refused { reason: "status 400: Application client_id invalid".into() });
 }

@@ -84,16 +84,12 @@ fn all_recorded_pages_are_read_and_their_totals_are_those_counted_without_the_ma
     }
     let sum = |of: &dyn Fn(&schemas::record::Record) -> i64| records.iter().map(of).sum::<i64>();
     let tenths = |value: Option<f64>| (value.unwrap_or(0.0) * 10.0).round() as i64;
-    let count =
-        |sport: Sport| records.iter().filter(|it| workout(it).sport == sport).count() as i64;
+    let count = |sport: Sport| records.iter().filter(|it| workout(it).sport == sport).count() as i64;
     assert_eq!(truth["pages"], pages.len());
     assert_eq!(truth["activities"], records.len());
     assert_eq!(truth["ids"], sum(&|it| it.origin.record.parse().unwrap()));
     assert_eq!(truth["start_seconds"], sum(&|it| it.time.start.seconds()));
-    assert_eq!(
-        truth["elapsed_seconds"],
-        sum(&|it| it.time.end.seconds() - it.time.start.seconds())
-    );
+    assert_eq!(truth["elapsed_seconds"], sum(&|it| it.time.end.seconds() - it.time.start.seconds()));
     assert_eq!(truth["moving_seconds"], sum(&|it| workout(it).moving_ms.unwrap() / 1000));
     assert_eq!(truth["offset_seconds"], sum(&|it| it.time.offset_seconds.unwrap().into()));
     assert_eq!(truth["distance_decimetres"], sum(&|it| tenths(workout(it).distance_m)));
@@ -110,14 +106,8 @@ fn all_recorded_pages_are_read_and_their_totals_are_those_counted_without_the_ma
     assert_eq!(count(Sport::Running), number(&types["Run"]) - number(&truth["runs_on_trainer"]));
     assert_eq!(count(Sport::TrailRunning), number(&types["TrailRun"]));
     assert_eq!(count(Sport::OpenWaterSwimming), number(&truth["swims_with_place"]));
-    assert_eq!(
-        count(Sport::PoolSwimming),
-        number(&types["Swim"]) - number(&truth["swims_with_place"])
-    );
-    assert_eq!(
-        count(Sport::AlpineSkiing),
-        number(&types["AlpineSki"]) + number(&types["BackcountrySki"])
-    );
+    assert_eq!(count(Sport::PoolSwimming), number(&types["Swim"]) - number(&truth["swims_with_place"]));
+    assert_eq!(count(Sport::AlpineSkiing), number(&types["AlpineSki"]) + number(&types["BackcountrySki"]));
     assert_eq!(count(Sport::IndoorCycling), number(&truth["rides_on_trainer"]));
     assert_eq!(count(Sport::Other), number(&types["Workout"]));
 }
@@ -133,10 +123,7 @@ fn a_recorded_marathon_keeps_its_words_laps_and_energy() {
     assert_eq!(record.time.start, at("2018-11-04T14:53:46Z"));
     assert_eq!((record.time.end.0 - record.time.start.0) / 1000, 13_333);
     assert_eq!(run.moving_ms, Some(13_085_000));
-    assert_eq!(
-        (run.distance_m, run.energy_kcal, run.ascent_m),
-        (Some(42_268.1), Some(3_760.0), Some(270.9))
-    );
+    assert_eq!((run.distance_m, run.energy_kcal, run.ascent_m), (Some(42_268.1), Some(3_760.0), Some(270.9)));
     assert!(run.notes.as_deref().unwrap().contains("mile 9. \r\n\r\nI am"));
     let [lap] = &run.laps[..] else { panic!("one lap") };
     assert_eq!((lap.offset_ms, lap.elapsed_ms, lap.distance_m), (0, 13_306_000, Some(42_882.9)));
@@ -168,16 +155,10 @@ fn cadence_counts_both_feet_and_power_only_where_there_is_a_meter() {
     assert_eq!(workout(&ride.records[0]).power_mean, Some(185.5));
     let mut estimated = json(RIDE);
     estimated["device_watts"] = value!(false);
-    assert_eq!(
-        workout(&normalize(estimated.to_string().as_bytes()).unwrap().records[0]).power_mean,
-        None
-    );
+    assert_eq!(workout(&normalize(estimated.to_string().as_bytes()).unwrap().records[0]).power_mean, None);
     let mut run = json(RIDE);
     run["sport_type"] = value!("Run");
-    assert_eq!(
-        workout(&normalize(run.to_string().as_bytes()).unwrap().records[0]).cadence_mean,
-        Some(157.0)
-    );
+    assert_eq!(workout(&normalize(run.to_string().as_bytes()).unwrap().records[0]).cadence_mean, Some(157.0));
 }
 
 #[test]
@@ -188,10 +169,7 @@ fn an_activity_made_by_hand_says_so_and_has_no_energy_where_strava_writes_zero()
     let changed = json(include_str!("../fixtures/update_activity.json"));
     let changed = normalize(changed["json"].to_string().as_bytes()).unwrap();
     assert_eq!(workout(&changed.records[0]).energy_kcal, None);
-    assert_eq!(
-        workout(&changed.records[0]).notes.as_deref(),
-        Some("Updated test strava-ruby-client activity.")
-    );
+    assert_eq!(workout(&changed.records[0]).notes.as_deref(), Some("Updated test strava-ruby-client activity."));
 }
 
 const ITEM: &str = "6f0c0c2e-0d5f-5b1e-9a53-0a1b2c3d4e5f";
@@ -214,22 +192,10 @@ fn our_mark_is_found_in_the_external_id_or_below_the_notes_and_is_no_part_of_the
         Some(ITEM),
         Some("mine"),
     );
-    check_marker(
-        &value!({ "description": format!("mine\n\nsyncwell:{ITEM}") }),
-        Some(ITEM),
-        Some("mine"),
-    );
-    check_marker(
-        &value!({ "description": format!("mine\r\n\r\nsyncwell:{ITEM}\r\n") }),
-        Some(ITEM),
-        Some("mine"),
-    );
+    check_marker(&value!({ "description": format!("mine\n\nsyncwell:{ITEM}") }), Some(ITEM), Some("mine"));
+    check_marker(&value!({ "description": format!("mine\r\n\r\nsyncwell:{ITEM}\r\n") }), Some(ITEM), Some("mine"));
     check_marker(&value!({ "description": format!("syncwell:{ITEM}") }), Some(ITEM), None);
-    check_marker(
-        &value!({ "description": "syncwell: is a nice program" }),
-        None,
-        Some("syncwell: is a nice program"),
-    );
+    check_marker(&value!({ "description": "syncwell: is a nice program" }), None, Some("syncwell: is a nice program"));
     check_marker(&value!({ "external_id": "syncwell-run.fit" }), None, None);
     let bare = ITEM.replace('-', "");
     check_marker(&value!({ "external_id": format!("syncwell-{bare}.fit") }), None, None);
@@ -321,10 +287,7 @@ fn uneven_and_impossible_streams_are_cut_to_what_is_sound() {
     let normal = normalize(page.to_string().as_bytes()).unwrap();
     let streams = &workout(&normal.records[0]).streams;
     assert_eq!(streams.offsets_ms, [0, 10_000, 20_000, 30_000]);
-    assert_eq!(
-        [0, 1, 2, 3].map(|it| streams.heart_rate.get(it)),
-        [Some(100.0), Some(101.0), None, Some(105.0)]
-    );
+    assert_eq!([0, 1, 2, 3].map(|it| streams.heart_rate.get(it)), [Some(100.0), Some(101.0), None, Some(105.0)]);
     assert_eq!([0, 1, 2, 3].map(|it| streams.latitude.get(it)), [Some(1.0), None, Some(5.0), None]);
     assert!(streams.altitude.is_empty());
     let codes: Vec<&str> = normal.issues.iter().map(|it| it.code).collect();

@@ -85,10 +85,7 @@ fn times_are_whole_seconds_and_moments_move_with_the_start() {
     assert_eq!(projected.time.start, at("2026-05-03T16:00:00Z"));
     // 0.4 s of the start and 0.7 s of the offset are a second and a tenth after the whole second.
     assert_eq!(&workout(&projected).streams.offsets_ms[..2], [1_000, 31_000]);
-    assert_eq!(
-        workout(&projected).laps.iter().map(|it| it.offset_ms).collect::<Vec<_>>(),
-        [0, 901_000]
-    );
+    assert_eq!(workout(&projected).laps.iter().map(|it| it.offset_ms).collect::<Vec<_>>(), [0, 901_000]);
 }
 
 #[test]
@@ -99,9 +96,7 @@ fn a_sport_comes_back_as_strava_tells_it_apart() {
             let (back, detail) = sport::from_strava(name, is_trainer, has_place);
             assert_eq!(detail, None, "{is:?}");
             let expected = match is {
-                Sport::PoolSwimming | Sport::OpenWaterSwimming if has_place => {
-                    Sport::OpenWaterSwimming
-                }
+                Sport::PoolSwimming | Sport::OpenWaterSwimming if has_place => Sport::OpenWaterSwimming,
                 Sport::PoolSwimming | Sport::OpenWaterSwimming => Sport::PoolSwimming,
                 _ if name == "Workout" => Sport::Other,
                 _ => is,
@@ -109,14 +104,8 @@ fn a_sport_comes_back_as_strava_tells_it_apart() {
             assert_eq!(back, expected);
         }
     }
-    assert_eq!(
-        sport::from_strava("BackcountrySki", false, true),
-        (Sport::AlpineSkiing, Some("BackcountrySki".into()))
-    );
-    assert_eq!(
-        sport::to_strava(Sport::AlpineSkiing, Some("BackcountrySki")),
-        ("BackcountrySki", false)
-    );
+    assert_eq!(sport::from_strava("BackcountrySki", false, true), (Sport::AlpineSkiing, Some("BackcountrySki".into())));
+    assert_eq!(sport::to_strava(Sport::AlpineSkiing, Some("BackcountrySki")), ("BackcountrySki", false));
     assert_eq!(sport::to_strava(Sport::Running, Some("BackcountrySki")), ("Run", false));
 }
 

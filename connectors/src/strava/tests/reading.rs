@@ -29,11 +29,7 @@ async fn a_window_gives_every_activity_once_five_a_page() {
     for it in demo.clone() {
         bench.simulator.seed_activity(ATHLETE, it.detail, it.streams);
     }
-    bench.simulator.seed_athlete(Athlete {
-        id: 2,
-        offset_seconds: 0,
-        zone: "Europe/London".into(),
-    });
+    bench.simulator.seed_athlete(Athlete { id: 2, offset_seconds: 0, zone: "Europe/London".into() });
     bench.simulator.seed_activity(2, plain("2026-01-01T00:00:00Z"), None);
     let records = bench.read(What::Window(always())).await;
     let ids: BTreeSet<u64> = records.iter().map(|it| it.origin.record.parse().unwrap()).collect();
@@ -48,10 +44,7 @@ async fn a_page_says_the_providers_time_and_its_type() {
     bench.seed_golden();
     let page = bench.fetch(What::Window(always()), None).await.unwrap();
     assert_eq!(page.content_type, "application/vnd.syncwell.strava+json");
-    assert_eq!(
-        page.provider_time.unwrap().seconds() / 60,
-        at("2026-05-04T10:07:00Z").seconds() / 60
-    );
+    assert_eq!(page.provider_time.unwrap().seconds() / 60, at("2026-05-04T10:07:00Z").seconds() / 60);
     let run = normalize(&page.body).unwrap().records.remove(0);
     assert_eq!(workout(&run).energy_kcal, Some(505.0));
     assert_eq!(workout(&run).streams.offsets_ms.len(), 271);
@@ -60,12 +53,7 @@ async fn a_page_says_the_providers_time_and_its_type() {
 #[tokio::test]
 async fn a_window_begins_at_its_first_moment_and_ends_before_its_last() {
     let bench = Bench::new(Options::default()).await;
-    for start in [
-        "2026-05-01T09:59:59Z",
-        "2026-05-01T10:00:00Z",
-        "2026-05-01T10:59:59Z",
-        "2026-05-01T11:00:00Z",
-    ] {
+    for start in ["2026-05-01T09:59:59Z", "2026-05-01T10:00:00Z", "2026-05-01T10:59:59Z", "2026-05-01T11:00:00Z"] {
         bench.simulator.seed_activity(ATHLETE, plain(start), None);
     }
     let check = async |from: &str, to: &str, expected: &[&str]| {
@@ -88,17 +76,8 @@ async fn more_activities_than_a_listing_page_holds_are_all_read() {
         bench.simulator.seed_activity(ATHLETE, plain(&start.to_string()), None);
     }
     assert_eq!(bench.read(What::Window(always())).await.len(), 205);
-    assert_eq!(
-        bench.strava.find(&bench.session, DataType::Workout, always()).await.unwrap().len(),
-        205
-    );
-    let listings = bench
-        .simulator
-        .kit
-        .journal()
-        .iter()
-        .filter(|it| it.path.ends_with("/athlete/activities"))
-        .count();
+    assert_eq!(bench.strava.find(&bench.session, DataType::Workout, always()).await.unwrap().len(), 205);
+    let listings = bench.simulator.kit.journal().iter().filter(|it| it.path.ends_with("/athlete/activities")).count();
     assert_eq!(listings, 6, "two full listings, each ended by its empty page");
 }
 
@@ -106,13 +85,7 @@ async fn more_activities_than_a_listing_page_holds_are_all_read() {
 async fn an_activity_deleted_between_listing_and_reading_is_a_tombstone() {
     let bench = Bench::new(Options::default()).await;
     let ids: Vec<u64> = (1..=7)
-        .map(|day| {
-            bench.simulator.seed_activity(
-                ATHLETE,
-                plain(&format!("2026-04-0{day}T08:00:00Z")),
-                None,
-            )
-        })
+        .map(|day| bench.simulator.seed_activity(ATHLETE, plain(&format!("2026-04-0{day}T08:00:00Z")), None))
         .collect();
     let first = bench.fetch(What::Window(always()), None).await.unwrap();
     bench.simulator.delete_activity(ids[6]);
@@ -137,13 +110,9 @@ async fn a_late_activity_behind_the_cursor_is_found_by_reading_the_range_again()
 async fn named_ids_are_read_and_those_that_are_gone_are_tombstones() {
     let bench = Bench::new(Options::default()).await;
     let id = bench.seed_golden();
-    let named: Vec<String> =
-        std::iter::once(id.to_string()).chain((1..=6).map(|it| it.to_string())).collect();
+    let named: Vec<String> = std::iter::once(id.to_string()).chain((1..=6).map(|it| it.to_string())).collect();
     let records = bench.read(What::Named(named)).await;
-    assert_eq!(
-        records.iter().map(|it| it.deleted).collect::<Vec<_>>(),
-        [false, true, true, true, true, true, true]
-    );
+    assert_eq!(records.iter().map(|it| it.deleted).collect::<Vec<_>>(), [false, true, true, true, true, true, true]);
     assert_eq!(bench.read(What::Named(Vec::new())).await, []);
     let bad = bench.fetch(What::Named(vec!["../athlete".into()]), None).await;
     assert!(matches!(bad, Err(ProviderError::Refused { .. })));
@@ -177,8 +146,7 @@ async fn a_cursor_that_is_not_ours_is_malformed_and_asks_nothing() {
 async fn a_listing_that_repeats_itself_ends() {
     let bench = Bench::new(Options::default()).await;
     let id = bench.seed_golden();
-    let body = value!([{ "id": id, "start_date": "2026-05-03T06:02:30Z", "sport_type": "Run" }])
-        .to_string();
+    let body = value!([{ "id": id, "start_date": "2026-05-03T06:02:30Z", "sport_type": "Run" }]).to_string();
     let kind = FaultKind::Answer { status: 200, headers: vec![], body };
     bench.simulator.kit.plan(Fault { times: 9, ..Fault::once("GET", "/athlete/activities", kind) });
     let first = bench.fetch(What::Window(always()), None).await.unwrap();
@@ -201,11 +169,8 @@ async fn private_activities_are_read_only_with_the_scope_for_them() {
 #[tokio::test]
 async fn another_type_is_unsupported() {
     let bench = Bench::new(Options::default()).await;
-    let request = engine::provider::FetchRequest {
-        data_type: DataType::Steps,
-        what: What::Window(always()),
-        cursor: None,
-    };
+    let request =
+        engine::provider::FetchRequest { data_type: DataType::Steps, what: What::Window(always()), cursor: None };
     let err = bench.strava.fetch(&bench.session, &request).await.unwrap_err();
     assert_eq!(err, ProviderError::Unsupported { what: "reading steps".into() });
 }

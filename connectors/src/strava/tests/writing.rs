@@ -17,12 +17,7 @@ use std::time::Duration;
 const ITEM: &str = "6f0c0c2e-0d5f-5b1e-9a53-0a1b2c3d4e5f";
 
 fn operation(action: Action<'_>) -> WriteOperation<'_> {
-    WriteOperation {
-        op: OpId(ITEM.parse().unwrap()),
-        item: ItemId(ITEM.parse().unwrap()),
-        version: 1,
-        action,
-    }
+    WriteOperation { op: OpId(ITEM.parse().unwrap()), item: ItemId(ITEM.parse().unwrap()), version: 1, action }
 }
 
 impl Bench {
@@ -35,10 +30,7 @@ impl Bench {
         let mut receipt = self.write(Action::Create { record }).await?;
         while let Receipt::Pending { handle, wait } = receipt {
             assert!(wait >= Duration::from_secs(1));
-            receipt = self
-                .strava
-                .poll(&self.session, &operation(Action::Create { record }), &handle)
-                .await?;
+            receipt = self.strava.poll(&self.session, &operation(Action::Create { record }), &handle).await?;
         }
         Ok(receipt)
     }
@@ -70,18 +62,8 @@ fn by_hand() -> Workout {
 async fn an_upload_comes_back_as_it_was_projected_and_carries_our_mark() {
     let bench = Bench::new(Options { n_polls: 3, ..Options::default() }).await;
     let laps = vec![
-        Lap {
-            elapsed_ms: 900_000,
-            distance_m: Some(2_500.0),
-            heart_rate_max: Some(140.0),
-            ..Lap::default()
-        },
-        Lap {
-            offset_ms: 900_000,
-            elapsed_ms: 900_000,
-            distance_m: Some(2_623.4),
-            ..Lap::default()
-        },
+        Lap { elapsed_ms: 900_000, distance_m: Some(2_500.0), heart_rate_max: Some(140.0), ..Lap::default() },
+        Lap { offset_ms: 900_000, elapsed_ms: 900_000, distance_m: Some(2_623.4), ..Lap::default() },
     ];
     let record = bench.project(Workout { laps, ..measured() });
     let id = applied(bench.settle(&record).await.unwrap());
@@ -98,9 +80,7 @@ async fn an_upload_comes_back_as_it_was_projected_and_carries_our_mark() {
 async fn an_upload_is_pending_until_strava_has_processed_it() {
     let bench = Bench::new(Options { n_polls: 2, ..Options::default() }).await;
     let record = bench.project(measured());
-    let Receipt::Pending { handle, .. } =
-        bench.write(Action::Create { record: &record }).await.unwrap()
-    else {
+    let Receipt::Pending { handle, .. } = bench.write(Action::Create { record: &record }).await.unwrap() else {
         panic!("not pending")
     };
     let operation = operation(Action::Create { record: &record });
@@ -111,10 +91,7 @@ async fn an_upload_is_pending_until_strava_has_processed_it() {
     let id = applied(bench.strava.poll(&bench.session, &operation, &handle).await.unwrap());
     bench.simulator.delete_activity(id);
     let gone = bench.strava.poll(&bench.session, &operation, &handle).await.unwrap_err();
-    assert_eq!(
-        gone,
-        ProviderError::Refused { reason: "the person deleted the activity at strava".into() }
-    );
+    assert_eq!(gone, ProviderError::Refused { reason: "the person deleted the activity at strava".into() });
     let unknown = bench.strava.poll(&bench.session, &operation, "1").await.unwrap_err();
     assert!(matches!(unknown, ProviderError::Unknown { .. }));
     let foreign = bench.strava.poll(&bench.session, &operation, "../athlete").await.unwrap_err();
@@ -201,17 +178,11 @@ async fn an_update_changes_the_words_and_keeps_the_mark() {
     let mut record = bench.project(by_hand());
     let id = applied(bench.settle(&record).await.unwrap());
     record = bench.project(Workout { title: Some("Fast flow".into()), notes: None, ..by_hand() });
-    let receipt = bench
-        .write(Action::Update { external_id: &id.to_string(), record: &record })
-        .await
-        .unwrap();
+    let receipt = bench.write(Action::Update { external_id: &id.to_string(), record: &record }).await.unwrap();
     assert_eq!(applied(receipt), id);
     let back = bench.read(What::Named(vec![id.to_string()])).await.remove(0);
     assert_eq!(back.origin.marker.as_deref(), Some(ITEM));
-    assert_eq!(
-        (workout(&back).title.as_deref(), workout(&back).notes.as_deref()),
-        (Some("Fast flow"), None)
-    );
+    assert_eq!((workout(&back).title.as_deref(), workout(&back).notes.as_deref()), (Some("Fast flow"), None));
     assert_eq!(bench.simulator.kit.effects(), [format!("create {id}"), format!("update {id}")]);
 }
 
@@ -231,14 +202,8 @@ async fn what_strava_cannot_change_is_not_reported_as_changed() {
     let record = bench.project(measured());
     let id = applied(bench.settle(&record).await.unwrap()).to_string();
     let check = async |record: Record, what: &str| {
-        let err =
-            bench.write(Action::Update { external_id: &id, record: &record }).await.unwrap_err();
-        assert_eq!(
-            err,
-            ProviderError::Refused {
-                reason: format!("strava cannot change the {what} of an activity")
-            }
-        );
+        let err = bench.write(Action::Update { external_id: &id, record: &record }).await.unwrap_err();
+        assert_eq!(err, ProviderError::Refused { reason: format!("strava cannot change the {what} of an activity") });
     };
     let mut later = record.clone();
     later.time.start = later.time.start.plus(Duration::from_secs(300));
@@ -247,8 +212,7 @@ async fn what_strava_cannot_change_is_not_reported_as_changed() {
     longer.time.end = longer.time.end.plus(Duration::from_secs(300));
     check(longer, "duration").await;
     check(bench.project(Workout { distance_m: Some(9_000.0), ..measured() }), "distance").await;
-    let gone =
-        bench.write(Action::Update { external_id: "17", record: &record }).await.unwrap_err();
+    let gone = bench.write(Action::Update { external_id: "17", record: &record }).await.unwrap_err();
     assert_eq!(gone, ProviderError::NotFound);
     let delete = Action::Delete { external_id: &id, data_type: DataType::Workout };
     assert!(matches!(bench.write(delete).await.unwrap_err(), ProviderError::Unsupported { .. }));
@@ -260,10 +224,7 @@ async fn a_write_after_its_send_window_sends_nothing() {
     let mut bench = Bench::new(Options::default()).await;
     let record = bench.project(measured());
     bench.session.send_by = tokio::time::Instant::now().checked_sub(Duration::from_secs(1));
-    assert_eq!(
-        bench.write(Action::Create { record: &record }).await.unwrap_err(),
-        ProviderError::Late
-    );
+    assert_eq!(bench.write(Action::Create { record: &record }).await.unwrap_err(), ProviderError::Late);
     assert_eq!(bench.simulator.kit.journal(), []);
 }
 
@@ -308,14 +269,10 @@ async fn a_workout_that_lost_its_streams_is_not_made_by_hand_beside_its_upload()
 async fn the_trainer_flag_comes_and_goes_with_the_sport_and_is_else_left_alone() {
     let bench = Bench::new(Options::default()).await;
     let sport = |sport| bench.project(Workout { sport, ..by_hand() });
-    let id =
-        applied(bench.settle(&sport(schemas::workout::Sport::TreadmillRunning)).await.unwrap());
+    let id = applied(bench.settle(&sport(schemas::workout::Sport::TreadmillRunning)).await.unwrap());
     let update = async |sport_now| {
         let record = sport(sport_now);
-        bench
-            .write(Action::Update { external_id: &id.to_string(), record: &record })
-            .await
-            .unwrap();
+        bench.write(Action::Update { external_id: &id.to_string(), record: &record }).await.unwrap();
         let held = bench.simulator.activity(id).unwrap();
         (held["sport_type"].as_str().unwrap().to_owned(), held["trainer"] == true)
     };

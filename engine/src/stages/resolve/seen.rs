@@ -15,7 +15,11 @@ use std::collections::BTreeMap;
 
 impl Resolve {
     /// Notes what a page of a destination shows; `None` if every race was lost.
-    pub(super) async fn note_seen(&self, page: &Page<'_>, destination: &Destination) -> Result<Option<Resolved>, Unreachable> {
+    pub(super) async fn note_seen(
+        &self,
+        page: &Page<'_>,
+        destination: &Destination,
+    ) -> Result<Option<Resolved>, Unreachable> {
         for _ in 0..super::RACES_MAX {
             if let Some(tally) = self.try_note(page, destination).await? {
                 let input = page.input;
@@ -50,8 +54,15 @@ impl Resolve {
             let row = known.iter().find(|it| it.row.key.item == place.item).map(|it| &it.row);
             if let Some(seen) = self.seen(page, destination, record, place.item, row).await? {
                 // An owned row keeps the summary of what we wrote: that is what the matcher compares.
-                let summary = if row.is_some_and(|it| it.owned) { None } else { Some(self.seal_summary(subject, place.item, record).await?) };
-                by_month.entry(place.partition.month.clone()).or_default().push(planned(record, place.item, summary, seen));
+                let summary = if row.is_some_and(|it| it.owned) {
+                    None
+                } else {
+                    Some(self.seal_summary(subject, place.item, record).await?)
+                };
+                by_month
+                    .entry(place.partition.month.clone())
+                    .or_default()
+                    .push(planned(record, place.item, summary, seen));
             }
             noted.push(Origin {
                 connection,
@@ -67,7 +78,12 @@ impl Resolve {
         }
         self.items.note_origins(subject, noted).await?;
         for row in self.gone_there(page, destination, &known.iter().map(|it| &it.row).collect::<Vec<_>>()).await? {
-            let seen = Seen { hash: String::new(), at: page.input.body.fetched_at, modified_at: None, external_id: Bytes::new() };
+            let seen = Seen {
+                hash: String::new(),
+                at: page.input.body.fetched_at,
+                modified_at: None,
+                external_id: Bytes::new(),
+            };
             by_month.entry(row.key.partition.month.clone()).or_default().push(Planned {
                 item: row.key.item,
                 data_type: row.data_type,
@@ -103,7 +119,14 @@ impl Resolve {
     }
 
     /// What is news about a row; `None` if nothing is.
-    async fn seen(&self, page: &Page<'_>, destination: &Destination, record: &Record, item: ItemId, row: Option<&ItemRow>) -> Result<Option<Seen>, Unreachable> {
+    async fn seen(
+        &self,
+        page: &Page<'_>,
+        destination: &Destination,
+        record: &Record,
+        item: ItemId,
+        row: Option<&ItemRow>,
+    ) -> Result<Option<Seen>, Unreachable> {
         let (subject, at) = (page.subject(), page.input.body.fetched_at);
         let provider = self.accounts.catalog.get(&destination.account.provider);
         let content = provider.and_then(|it| it.project(record).ok()).unwrap_or_else(|| record.clone()).content();
@@ -131,7 +154,12 @@ impl Resolve {
     }
 
     /// Foreign rows whose record is no longer there: only when the look was complete.
-    async fn gone_there(&self, page: &Page<'_>, destination: &Destination, rows: &[&ItemRow]) -> Result<Vec<ItemRow>, Unreachable> {
+    async fn gone_there(
+        &self,
+        page: &Page<'_>,
+        destination: &Destination,
+        rows: &[&ItemRow],
+    ) -> Result<Vec<ItemRow>, Unreachable> {
         let normalized = &page.input.body;
         let (Some(window), Some(data_type), true) = (normalized.window, normalized.data_type, normalized.last) else {
             return Ok(Vec::new());

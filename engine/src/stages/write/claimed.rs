@@ -113,7 +113,12 @@ impl Write {
                 }
                 let mut prints = row.unsure_prints.clone();
                 prints.push(open.print.clone());
-                let patch = Patch { claim: Some(Some(claim)), unsure: Some(true), unsure_prints: Some(prints), ..Patch::default() };
+                let patch = Patch {
+                    claim: Some(Some(claim)),
+                    unsure: Some(true),
+                    unsure_prints: Some(prints),
+                    ..Patch::default()
+                };
                 self.items.change(&job.key, guard(Some(open.token)), patch).await?
             }
             None => {
@@ -143,7 +148,9 @@ impl Write {
             Err(err) => return self.look_failed(job, held, &err).await,
         };
         match (answered, job.must_end) {
-            (Answered::Ours(external_id), _) => Ok(Next::Stop(self.record(job, Some(held.token), &external_id, true).await?)),
+            (Answered::Ours(external_id), _) => {
+                Ok(Next::Stop(self.record(job, Some(held.token), &external_id, true).await?))
+            }
             (_, Some(reason)) => {
                 let sure = Patch { unsure: Some(false), unsure_prints: Some(Vec::new()), ..Patch::default() };
                 self.items.change(&job.key, mine(held.token), sure).await?;
@@ -152,7 +159,12 @@ impl Write {
             }
             (Answered::Older(external_id), None) => {
                 let sealed = self.contents.seal_external(job.subject(), job.decision.item, &external_id).await?;
-                let patch = Patch { external_id: Some(sealed), version: Some(job.decision.version - 1), owned: Some(true), ..Patch::default() };
+                let patch = Patch {
+                    external_id: Some(sealed),
+                    version: Some(job.decision.version - 1),
+                    owned: Some(true),
+                    ..Patch::default()
+                };
                 self.renew(job, held, patch).await
             }
             (Answered::Nothing, None) => self.renew(job, held, Patch::default()).await,
@@ -164,7 +176,8 @@ impl Write {
         let at = match err {
             ProviderError::Throttled { until } => until.unwrap_or_else(|| self.backoff(0)),
             ProviderError::AccessRevoked | ProviderError::Forbidden { .. } => {
-                let progress = self.close(job, &held.row, ItemState::Unknown, Fate::Unknown, Reason::AccessRevoked).await?;
+                let progress =
+                    self.close(job, &held.row, ItemState::Unknown, Fate::Unknown, Reason::AccessRevoked).await?;
                 return Ok(Next::Stop(progress));
             }
             _ => self.backoff(held.row.attempts),
@@ -190,7 +203,8 @@ impl Write {
     /// Reads the destination completely around every time that may have been sent.
     async fn look(&self, job: &Job<'_>, row: &ItemRow) -> Result<Result<Answered, ProviderError>, Unreachable> {
         let Some(connection) = job.connection else { return Ok(Err(ProviderError::AccessRevoked)) };
-        let prints: Vec<Print> = row.unsure_prints.iter().cloned().chain(row.claim.as_ref().map(|it| it.print.clone())).collect();
+        let prints: Vec<Print> =
+            row.unsure_prints.iter().cloned().chain(row.claim.as_ref().map(|it| it.print.clone())).collect();
         let from = prints.iter().map(|it| it.start).min().unwrap_or(row.starts_at);
         let to = prints.iter().map(|it| it.end).max().unwrap_or(row.ends_at);
         let window = Interval { from, to: Instant(to.0 + 1) }.widened(FIND_TOLERANCE);
@@ -203,7 +217,13 @@ impl Write {
         self.judge(job, row, &prints, found).await.map(Ok)
     }
 
-    async fn judge(&self, job: &Job<'_>, row: &ItemRow, prints: &[Print], found: Vec<Found>) -> Result<Answered, Unreachable> {
+    async fn judge(
+        &self,
+        job: &Job<'_>,
+        row: &ItemRow,
+        prints: &[Print],
+        found: Vec<Found>,
+    ) -> Result<Answered, Unreachable> {
         let marker = job.decision.item.to_string();
         let known = self.contents.open_external(job.subject(), row).await?;
         let mut fits = Vec::new();
@@ -211,7 +231,8 @@ impl Write {
             let marked = it.marker.as_deref() == Some(&marker);
             let named = known.as_deref() == Some(&it.external_id);
             // Without our mark it is ours only if no such record was seen there before our first claim.
-            let printed = it.marker.is_none() && row.seen_hash.is_empty() && prints.iter().any(|print| looks_like(print, &it));
+            let printed =
+                it.marker.is_none() && row.seen_hash.is_empty() && prints.iter().any(|print| looks_like(print, &it));
             if marked || named || printed {
                 fits.push(it);
             }
@@ -225,16 +246,28 @@ impl Write {
     }
 
     /// Steps 6 and 7: what the answer means.
-    async fn classify(&self, job: &Job<'_>, held: Held, sent_to: Option<String>, answer: Result<Receipt, ProviderError>, class: Delivery) -> Result<Next<()>, Unreachable> {
+    async fn classify(
+        &self,
+        job: &Job<'_>,
+        held: Held,
+        sent_to: Option<String>,
+        answer: Result<Receipt, ProviderError>,
+        class: Delivery,
+    ) -> Result<Next<()>, Unreachable> {
         let stop = |progress| Ok(Next::Stop(progress));
         match answer {
             Ok(Receipt::Applied { external_id }) => stop(self.record(job, Some(held.token), &external_id, true).await?),
-            Ok(Receipt::Duplicate { external_id, ours: false }) => stop(self.record(job, Some(held.token), &external_id, false).await?),
+            Ok(Receipt::Duplicate { external_id, ours: false }) => {
+                stop(self.record(job, Some(held.token), &external_id, false).await?)
+            }
             Ok(Receipt::Duplicate { external_id, ours: true }) => self.duplicate(job, held, sent_to, external_id).await,
             // Only class B answers so; a profile that says otherwise is treated as an answer that was lost.
             Ok(Receipt::Pending { .. }) | Err(ProviderError::Unknown { .. } | ProviderError::Malformed { .. }) => {
                 if class == Delivery::Once {
-                    return stop(self.close(job, &held.row_claimed(), ItemState::Unknown, Fate::Unknown, Reason::AnswerLost).await?);
+                    return stop(
+                        self.close(job, &held.row_claimed(), ItemState::Unknown, Fate::Unknown, Reason::AnswerLost)
+                            .await?,
+                    );
                 }
                 stop(Progress::Due(held.at.plus(self.quarantine(job))))
             }
@@ -242,10 +275,14 @@ impl Write {
                 self.release(job, held.token, None).await?;
                 Ok(Next::Again)
             }
-            Err(ProviderError::NotFound) if job.decision.action == Action::Delete => stop(self.record(job, Some(held.token), "", false).await?),
+            Err(ProviderError::NotFound) if job.decision.action == Action::Delete => {
+                stop(self.record(job, Some(held.token), "", false).await?)
+            }
             Err(ProviderError::Throttled { until }) => {
                 self.release(job, held.token, None).await?;
-                stop(Progress::Due(until.unwrap_or_else(|| self.accounts.clock.now().plus(super::super::THROTTLED_PAUSE))))
+                stop(Progress::Due(
+                    until.unwrap_or_else(|| self.accounts.clock.now().plus(super::super::THROTTLED_PAUSE)),
+                ))
             }
             Err(ProviderError::TokenExpired | ProviderError::AccessRevoked) => {
                 self.end(job, &held, ItemState::Ended, Fate::Ended, Reason::AccessRevoked).await
@@ -255,7 +292,9 @@ impl Write {
                     tracing::info!(item = %job.decision.item, %err, "an operation was refused");
                     self.end(job, &held, ItemState::Refused, Fate::Refused, reason).await
                 }
-                None if held.row.attempts + 1 >= ATTEMPTS_MAX => self.end(job, &held, ItemState::Ended, Fate::Ended, Reason::AttemptsSpent).await,
+                None if held.row.attempts + 1 >= ATTEMPTS_MAX => {
+                    self.end(job, &held, ItemState::Ended, Fate::Ended, Reason::AttemptsSpent).await
+                }
                 None => {
                     self.release(job, held.token, Some(held.row.attempts + 1)).await?;
                     stop(Progress::Due(self.backoff(held.row.attempts)))
@@ -266,7 +305,13 @@ impl Write {
 
     /// The id that we chose is taken by our own record. If only this version was ever sent there, that is what it
     /// holds; else it is brought up to this version by an update.
-    async fn duplicate(&self, job: &Job<'_>, held: Held, sent_to: Option<String>, external_id: String) -> Result<Next<()>, Unreachable> {
+    async fn duplicate(
+        &self,
+        job: &Job<'_>,
+        held: Held,
+        sent_to: Option<String>,
+        external_id: String,
+    ) -> Result<Next<()>, Unreachable> {
         if job.decision.version == 1 || sent_to.is_some() {
             return Ok(Next::Stop(self.record(job, Some(held.token), &external_id, true).await?));
         }
@@ -276,7 +321,14 @@ impl Write {
         Ok(Next::Again)
     }
 
-    async fn end(&self, job: &Job<'_>, held: &Held, state: ItemState, fate: Fate, reason: Reason) -> Result<Next<()>, Unreachable> {
+    async fn end(
+        &self,
+        job: &Job<'_>,
+        held: &Held,
+        state: ItemState,
+        fate: Fate,
+        reason: Reason,
+    ) -> Result<Next<()>, Unreachable> {
         if held.row.unsure {
             // An earlier send is still in doubt: a later visit reads the destination before it ends.
             self.release(job, held.token, Some(held.row.attempts + 1)).await?;
@@ -304,10 +356,10 @@ fn mine(token: Uuid) -> Guard {
 }
 
 fn print_of(job: &Job<'_>) -> Print {
-    job.decision.record.as_ref().map_or_else(
-        || Print { start: job.decision.time.start, end: job.decision.time.end, metric: None },
-        print,
-    )
+    job.decision
+        .record
+        .as_ref()
+        .map_or_else(|| Print { start: job.decision.time.start, end: job.decision.time.end, metric: None }, print)
 }
 
 /// Whether a record found there may be what was claimed: its start within three minutes, and its key metric or, where

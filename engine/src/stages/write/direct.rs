@@ -34,7 +34,12 @@ impl Write {
             // It may have been taken and can no longer be asked after.
             return self.close(job, &row, ItemState::Unknown, Fate::Unknown, Reason::AnswerLost).await;
         }
-        let guard = Guard { planned_version: Some(job.decision.version), version_below: Some(job.decision.version), state_not: Some(ItemState::Unknown), claim: None };
+        let guard = Guard {
+            planned_version: Some(job.decision.version),
+            version_below: Some(job.decision.version),
+            state_not: Some(ItemState::Unknown),
+            claim: None,
+        };
         let sent = Patch { state: Some(ItemState::Sent), handle: Some(String::new()), ..Patch::default() };
         if !self.items.change(&job.key, guard, sent).await? {
             return Ok(Progress::Due(self.accounts.clock.now()));
@@ -55,21 +60,38 @@ impl Write {
     }
 
     /// What an answer means for a row that nobody claims.
-    async fn conclude(&self, job: &Job<'_>, row: ItemRow, answer: Result<Receipt, ProviderError>) -> Result<Progress, Unreachable> {
+    async fn conclude(
+        &self,
+        job: &Job<'_>,
+        row: ItemRow,
+        answer: Result<Receipt, ProviderError>,
+    ) -> Result<Progress, Unreachable> {
         let now = self.accounts.clock.now();
         match answer {
             Ok(Receipt::Applied { external_id }) => self.record(job, None, &external_id, true).await,
             Ok(Receipt::Duplicate { external_id, ours }) => self.record(job, None, &external_id, ours).await,
             Ok(Receipt::Pending { handle, wait }) => {
-                let guard = Guard { planned_version: Some(job.decision.version), version_below: Some(job.decision.version), ..Guard::default() };
+                let guard = Guard {
+                    planned_version: Some(job.decision.version),
+                    version_below: Some(job.decision.version),
+                    ..Guard::default()
+                };
                 let patch = Patch { state: Some(ItemState::Sent), handle: Some(handle), ..Patch::default() };
                 self.items.change(&job.key, guard, patch).await?;
                 Ok(Progress::Due(now.plus(wait)))
             }
-            Err(ProviderError::NotFound) if job.decision.action == Action::Delete => self.record(job, None, "", false).await,
-            Err(ProviderError::Throttled { until }) => Ok(Progress::Due(until.unwrap_or_else(|| now.plus(super::super::THROTTLED_PAUSE)))),
+            Err(ProviderError::NotFound) if job.decision.action == Action::Delete => {
+                self.record(job, None, "", false).await
+            }
+            Err(ProviderError::Throttled { until }) => {
+                Ok(Progress::Due(until.unwrap_or_else(|| now.plus(super::super::THROTTLED_PAUSE))))
+            }
             Err(ProviderError::TokenExpired | ProviderError::AccessRevoked) => {
-                let (state, fate) = if row.state == ItemState::Sent { (ItemState::Unknown, Fate::Unknown) } else { (ItemState::Ended, Fate::Ended) };
+                let (state, fate) = if row.state == ItemState::Sent {
+                    (ItemState::Unknown, Fate::Unknown)
+                } else {
+                    (ItemState::Ended, Fate::Ended)
+                };
                 self.close(job, &row, state, fate, Reason::AccessRevoked).await
             }
             Err(err) => match definite(&err) {
@@ -80,7 +102,8 @@ impl Write {
                 // Nothing was done, or the destination will say so when it is sent again.
                 None if row.attempts + 1 >= ATTEMPTS_MAX => {
                     let sent = row.state == ItemState::Sent;
-                    let (state, fate) = if sent { (ItemState::Unknown, Fate::Unknown) } else { (ItemState::Ended, Fate::Ended) };
+                    let (state, fate) =
+                        if sent { (ItemState::Unknown, Fate::Unknown) } else { (ItemState::Ended, Fate::Ended) };
                     self.close(job, &row, state, fate, Reason::AttemptsSpent).await
                 }
                 None => {

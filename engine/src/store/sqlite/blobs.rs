@@ -28,7 +28,9 @@ impl Blobs for Database {
             self.write(move |connection| {
                 // A put that was cut short has left the same bytes here: the name is their hash.
                 connection
-                    .prepare_cached("INSERT OR IGNORE INTO blob_pieces (subject, name, place, bytes) VALUES (?1, ?2, ?3, ?4)")?
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO blob_pieces (subject, name, place, bytes) VALUES (?1, ?2, ?3, ?4)",
+                    )?
                     .execute(params![subject, name, place, &piece[..]])
             })
             .await?;
@@ -38,9 +40,7 @@ impl Blobs for Database {
         let (subject, name) = (subject.0.clone(), name.to_owned());
         self.write(move |connection| {
             connection
-                .prepare_cached(
-                    "INSERT OR IGNORE INTO blobs (subject, name, n_pieces) VALUES (?1, ?2, ?3)",
-                )?
+                .prepare_cached("INSERT OR IGNORE INTO blobs (subject, name, n_pieces) VALUES (?1, ?2, ?3)")?
                 .execute(params![subject, name, n_pieces])
                 .map(drop)
         })
@@ -67,10 +67,7 @@ impl Database {
     async fn n_pieces(&self, subject: &Subject, name: &str) -> Result<Option<i64>, Unreachable> {
         let (subject, name) = (subject.0.clone(), name.to_owned());
         self.read(move |connection| {
-            connection
-                .prepare_cached(HEAD)?
-                .query_row(params![subject, name], |row| row.get(0))
-                .optional()
+            connection.prepare_cached(HEAD)?.query_row(params![subject, name], |row| row.get(0)).optional()
         })
         .await
     }

@@ -94,8 +94,7 @@ pub(super) fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
 }
 
 pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    serde_json::from_str(row.get_ref(column)?.as_str()?)
-        .map_err(|_| bad(column, "value of this build"))
+    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|_| bad(column, "value of this build"))
 }
 
 pub(super) fn to_json<T: Serialize>(value: &T) -> rusqlite::Result<String> {

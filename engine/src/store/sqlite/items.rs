@@ -6,9 +6,7 @@
 use super::{Database, columns, origins};
 use crate::{
     bus::Unreachable,
-    item::{
-        Claim, Guard, ItemKey, ItemRow, ItemState, Origin, Partition, Patch, Plan, Planned, Seen,
-    },
+    item::{Claim, Guard, ItemKey, ItemRow, ItemState, Origin, Partition, Patch, Plan, Planned, Seen},
     store::Items,
 };
 use async_trait::async_trait;
@@ -31,13 +29,11 @@ const YEARS: (i32, i32) = (1900, 2200);
 
 pub(super) const GET: &str =
     "SELECT * FROM item_rows WHERE subject = ?1 AND destination = ?2 AND month = ?3 AND item = ?4";
-pub(super) const FIND: &str =
-    "SELECT * FROM item_rows WHERE item = ?2 AND subject = ?1 ORDER BY destination, month";
+pub(super) const FIND: &str = "SELECT * FROM item_rows WHERE item = ?2 AND subject = ?1 ORDER BY destination, month";
 pub(super) const WINDOW: &str = "SELECT * FROM item_rows
     WHERE subject = ?1 AND destination = ?2 AND month BETWEEN ?3 AND ?4
     AND data_type = ?5 AND starts_at >= ?6 AND starts_at < ?7 AND ends_at >= ?8 ORDER BY starts_at, item";
-pub(super) const SEQ: &str =
-    "SELECT plan_seq FROM partitions WHERE subject = ?1 AND destination = ?2 AND month = ?3";
+pub(super) const SEQ: &str = "SELECT plan_seq FROM partitions WHERE subject = ?1 AND destination = ?2 AND month = ?3";
 pub(super) const MONTHS: &str = "SELECT month, plan_seq FROM partitions
     WHERE subject = ?1 AND destination = ?2 AND month BETWEEN ?3 AND ?4";
 pub(super) const PARTITION: &str =
@@ -89,11 +85,7 @@ impl Items for Database {
             let rows = rows.collect::<rusqlite::Result<_>>()?;
             let partition = |month| Partition { subject: subject.clone(), destination, month };
             let with_seq = |month: String| (seqs.get(&month).copied().unwrap_or(0), month);
-            let seqs = months
-                .into_iter()
-                .map(with_seq)
-                .map(|(seq, month)| (partition(month), seq))
-                .collect();
+            let seqs = months.into_iter().map(with_seq).map(|(seq, month)| (partition(month), seq)).collect();
             Ok((rows, seqs))
         })
         .await
@@ -107,20 +99,12 @@ impl Items for Database {
     async fn find(&self, subject: &Subject, item: ItemId) -> Result<Vec<ItemRow>, Unreachable> {
         let subject = subject.clone();
         self.read(move |connection| {
-            connection
-                .prepare_cached(FIND)?
-                .query_map(params![subject.0, item.0.as_bytes()], item_row)?
-                .collect()
+            connection.prepare_cached(FIND)?.query_map(params![subject.0, item.0.as_bytes()], item_row)?.collect()
         })
         .await
     }
 
-    async fn plan(
-        &self,
-        partition: &Partition,
-        seq: i64,
-        plans: Vec<Planned>,
-    ) -> Result<bool, Unreachable> {
+    async fn plan(&self, partition: &Partition, seq: i64, plans: Vec<Planned>) -> Result<bool, Unreachable> {
         let partition = partition.clone();
         self.write(move |connection| {
             let Some(number) = raise_plan_seq(connection, &partition, seq)? else {
@@ -152,22 +136,12 @@ impl Items for Database {
         records: &[String],
     ) -> Result<Vec<Option<Origin>>, Unreachable> {
         let (subject, records) = (subject.clone(), records.to_vec());
-        self.read(move |database| {
-            origins::get(database, &subject, connection, destination, &records)
-        })
-        .await
+        self.read(move |database| origins::get(database, &subject, connection, destination, &records)).await
     }
 
-    async fn note_origins(
-        &self,
-        subject: &Subject,
-        origins: Vec<Origin>,
-    ) -> Result<(), Unreachable> {
+    async fn note_origins(&self, subject: &Subject, origins: Vec<Origin>) -> Result<(), Unreachable> {
         let subject = subject.clone();
-        self.write(move |database| {
-            origins.iter().try_for_each(|it| origins::note(database, &subject, it))
-        })
-        .await
+        self.write(move |database| origins.iter().try_for_each(|it| origins::note(database, &subject, it))).await
     }
 
     async fn origins_within(
@@ -179,10 +153,7 @@ impl Items for Database {
         window: Interval,
     ) -> Result<Vec<Origin>, Unreachable> {
         let subject = subject.clone();
-        self.read(move |database| {
-            origins::within(database, &subject, connection, destination, data_type, window)
-        })
-        .await
+        self.read(move |database| origins::within(database, &subject, connection, destination, data_type, window)).await
     }
 }
 
@@ -190,8 +161,7 @@ impl Items for Database {
 fn months_of(window: Interval) -> Vec<String> {
     let number = |at: Instant| {
         let at = at.utc();
-        (at.year().clamp(YEARS.0, YEARS.1) * 12)
-            .saturating_add(i32::try_from(at.month0()).unwrap_or(0))
+        (at.year().clamp(YEARS.0, YEARS.1) * 12).saturating_add(i32::try_from(at.month0()).unwrap_or(0))
     };
     let name = |number: i32| format!("{:04}-{:02}", number / 12, number % 12 + 1);
     let (first, last) = (number(window.from) - 1, number(window.to));
@@ -213,9 +183,7 @@ fn item_row(row: &Row<'_>) -> rusqlite::Result<ItemRow> {
     let state: String = row.get(11)?;
     let planned_by = columns::uuid_or_none(row, 9)?.zip(columns::uuid_or_none(row, 10)?);
     let claim = match columns::uuid_or_none(row, 22)? {
-        Some(token) => {
-            Some(Claim { token, at: columns::instant(row, 23)?, print: columns::json(row, 24)? })
-        }
+        Some(token) => Some(Claim { token, at: columns::instant(row, 23)?, print: columns::json(row, 24)? }),
         None => None,
     };
     Ok(ItemRow {
@@ -226,10 +194,7 @@ fn item_row(row: &Row<'_>) -> rusqlite::Result<ItemRow> {
         planned_version: row.get(7)?,
         planned_hash: row.get(8)?,
         planned_by: planned_by.map(|(event, sync)| (EventId(event), SyncId(sync))),
-        state: ItemState::ALL
-            .into_iter()
-            .find(|it| it.name() == state)
-            .ok_or_else(|| columns::bad(11, "state"))?,
+        state: ItemState::ALL.into_iter().find(|it| it.name() == state).ok_or_else(|| columns::bad(11, "state"))?,
         reason: row.get(12)?,
         planned_delete: row.get(13)?,
         version: row.get(14)?,
@@ -249,11 +214,7 @@ fn item_row(row: &Row<'_>) -> rusqlite::Result<ItemRow> {
 }
 
 /// Raises a partition's `plan_seq` if it is `seq`, and gives the partition's number.
-fn raise_plan_seq(
-    connection: &Connection,
-    partition: &Partition,
-    seq: i64,
-) -> rusqlite::Result<Option<i64>> {
+fn raise_plan_seq(connection: &Connection, partition: &Partition, seq: i64) -> rusqlite::Result<Option<i64>> {
     let Partition { subject, destination, month } = partition;
     let place = params![subject.0, destination.0.as_bytes(), month];
     let to_pair = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
@@ -266,9 +227,7 @@ fn raise_plan_seq(
         }
         _ => return Ok(None),
     };
-    connection
-        .prepare_cached("UPDATE partitions SET plan_seq = plan_seq + 1 WHERE num = ?1")?
-        .execute([number])?;
+    connection.prepare_cached("UPDATE partitions SET plan_seq = plan_seq + 1 WHERE num = ?1")?.execute([number])?;
     Ok(Some(number))
 }
 
@@ -320,14 +279,7 @@ fn plan(connection: &Connection, partition: i64, planned: &Planned) -> rusqlite:
                      external_id = iif(external_id = x'', ?6, external_id)
                  WHERE partition = ?1 AND item = ?2",
             )?
-            .execute(params![
-                partition,
-                item,
-                hash,
-                at.0,
-                modified_at.map(|it| it.0),
-                &external_id[..]
-            ])?;
+            .execute(params![partition, item, hash, at.0, modified_at.map(|it| it.0), &external_id[..]])?;
     }
     Ok(())
 }

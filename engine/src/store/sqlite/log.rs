@@ -16,14 +16,12 @@ use schemas::{
 };
 
 pub(super) const SYNC: &str = "SELECT num FROM syncs WHERE subject = ?1 AND sync = ?2";
-pub(super) const STEP: &str = "SELECT num, at, bearing, first_event, n_events, n_roots FROM steps WHERE sync = ?1 AND stage = ?2 AND cause = ?3";
-pub(super) const OUTPUTS: &str =
-    "SELECT id, kind, lane, bytes FROM events WHERE num >= ?1 AND num < ?2 ORDER BY num";
+pub(super) const STEP: &str =
+    "SELECT num, at, bearing, first_event, n_events, n_roots FROM steps WHERE sync = ?1 AND stage = ?2 AND cause = ?3";
+pub(super) const OUTPUTS: &str = "SELECT id, kind, lane, bytes FROM events WHERE num >= ?1 AND num < ?2 ORDER BY num";
 pub(super) const OPEN: &str = "SELECT id, kind, lane FROM waiting WHERE sync = ?1 ORDER BY event";
-pub(super) const EVENTS: &str =
-    "SELECT id, kind, lane, bytes FROM events WHERE sync = ?1 ORDER BY num";
-pub(super) const EVENT: &str =
-    "SELECT id, kind, lane, bytes FROM events WHERE sync = ?1 AND id = ?2 LIMIT 1";
+pub(super) const EVENTS: &str = "SELECT id, kind, lane, bytes FROM events WHERE sync = ?1 ORDER BY num";
+pub(super) const EVENT: &str = "SELECT id, kind, lane, bytes FROM events WHERE sync = ?1 AND id = ?2 LIMIT 1";
 pub(super) const UNSETTLED: &str = "SELECT subject, sync FROM syncs
     WHERE began_at IS NOT NULL AND ended = 0 AND sync > ?1 ORDER BY sync LIMIT ?2";
 pub(super) const SYNCS: &str = "SELECT sync, began_at, ended FROM syncs
@@ -40,16 +38,11 @@ impl Log for Database {
         self.read(move |connection| keys.iter().map(|key| recall(connection, key)).collect()).await
     }
 
-    async fn open(
-        &self,
-        subject: &Subject,
-        sync: SyncId,
-    ) -> Result<Vec<(EventId, TopicName)>, Unreachable> {
+    async fn open(&self, subject: &Subject, sync: SyncId) -> Result<Vec<(EventId, TopicName)>, Unreachable> {
         let subject = subject.clone();
         self.read(move |connection| {
             let Some(sync) = number_of(connection, &subject, sync)? else { return Ok(Vec::new()) };
-            let to_event =
-                |row: &Row<'_>| Ok((EventId(columns::uuid(row, 0)?), columns::topic(row, 1)?));
+            let to_event = |row: &Row<'_>| Ok((EventId(columns::uuid(row, 0)?), columns::topic(row, 1)?));
             connection.prepare_cached(OPEN)?.query_map([sync], to_event)?.collect()
         })
         .await
@@ -64,33 +57,20 @@ impl Log for Database {
         .await
     }
 
-    async fn event(
-        &self,
-        subject: &Subject,
-        sync: SyncId,
-        id: EventId,
-    ) -> Result<Option<Logged>, Unreachable> {
+    async fn event(&self, subject: &Subject, sync: SyncId, id: EventId) -> Result<Option<Logged>, Unreachable> {
         let subject = subject.clone();
         self.read(move |connection| {
             let Some(sync) = number_of(connection, &subject, sync)? else { return Ok(None) };
-            connection
-                .prepare_cached(EVENT)?
-                .query_row(params![sync, id.0.as_bytes()], logged)
-                .optional()
+            connection.prepare_cached(EVENT)?.query_row(params![sync, id.0.as_bytes()], logged).optional()
         })
         .await
     }
 
-    async fn unsettled(
-        &self,
-        after: Option<SyncId>,
-        count_max: usize,
-    ) -> Result<Vec<(Subject, SyncId)>, Unreachable> {
+    async fn unsettled(&self, after: Option<SyncId>, count_max: usize) -> Result<Vec<(Subject, SyncId)>, Unreachable> {
         self.read(move |connection| {
             // Every id is more than no bytes.
             let after = after.map_or_else(Vec::new, |it| it.0.as_bytes().to_vec());
-            let to_sync =
-                |row: &Row<'_>| Ok((Subject(row.get(0)?), SyncId(columns::uuid(row, 1)?)));
+            let to_sync = |row: &Row<'_>| Ok((Subject(row.get(0)?), SyncId(columns::uuid(row, 1)?)));
             connection
                 .prepare_cached(UNSETTLED)?
                 .query_map(params![after, columns::limit(count_max)], to_sync)?
@@ -99,16 +79,10 @@ impl Log for Database {
         .await
     }
 
-    async fn syncs(
-        &self,
-        subject: &Subject,
-        count_max: usize,
-    ) -> Result<Vec<(SyncId, Instant, bool)>, Unreachable> {
+    async fn syncs(&self, subject: &Subject, count_max: usize) -> Result<Vec<(SyncId, Instant, bool)>, Unreachable> {
         let subject = subject.clone();
         self.read(move |connection| {
-            let to_sync = |row: &Row<'_>| {
-                Ok((SyncId(columns::uuid(row, 0)?), columns::instant(row, 1)?, row.get(2)?))
-            };
+            let to_sync = |row: &Row<'_>| Ok((SyncId(columns::uuid(row, 0)?), columns::instant(row, 1)?, row.get(2)?));
             connection
                 .prepare_cached(SYNCS)?
                 .query_map(params![subject.0, columns::limit(count_max)], to_sync)?
@@ -121,15 +95,8 @@ impl Log for Database {
 /// The number of no sync: roots are kept with the step that made them, but are events of syncs of their own.
 const NO_SYNC: i64 = 0;
 
-fn number_of(
-    connection: &Connection,
-    subject: &Subject,
-    sync: SyncId,
-) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached(SYNC)?
-        .query_row(params![subject.0, sync.0.as_bytes()], |row| row.get(0))
-        .optional()
+fn number_of(connection: &Connection, subject: &Subject, sync: SyncId) -> rusqlite::Result<Option<i64>> {
+    connection.prepare_cached(SYNC)?.query_row(params![subject.0, sync.0.as_bytes()], |row| row.get(0)).optional()
 }
 
 fn logged(row: &Row<'_>) -> rusqlite::Result<Logged> {
@@ -153,9 +120,8 @@ fn recall(connection: &Connection, key: &StepKey) -> rusqlite::Result<Option<Ste
     let first_root = first.saturating_add(n_events);
     let mut events = connection.prepare_cached(OUTPUTS)?;
     let outputs = events.query_map([first, first_root], logged)?.collect::<rusqlite::Result<_>>()?;
-    let roots = events
-        .query_map([first_root, first_root.saturating_add(n_roots)], logged)?
-        .collect::<rusqlite::Result<_>>()?;
+    let roots =
+        events.query_map([first_root, first_root.saturating_add(n_roots)], logged)?.collect::<rusqlite::Result<_>>()?;
     Ok(Some(Step { key: key.clone(), at: columns::instant(row, 1)?, bearing, outputs, roots }))
 }
 
@@ -168,9 +134,8 @@ fn append(connection: &Connection, step: Step) -> rusqlite::Result<Step> {
         return Ok(stands);
     }
     let sync = touch_sync(connection, &step)?;
-    let first: i64 = connection
-        .prepare_cached("SELECT coalesce(max(num), 0) + 1 FROM events")?
-        .query_row([], |row| row.get(0))?;
+    let first: i64 =
+        connection.prepare_cached("SELECT coalesce(max(num), 0) + 1 FROM events")?.query_row([], |row| row.get(0))?;
     let bearing = match step.bearing {
         Bearing::Within => 0,
         Bearing::Opens => 1,

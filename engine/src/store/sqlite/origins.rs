@@ -42,17 +42,12 @@ pub(super) fn within(
 ) -> rusqlite::Result<Vec<Origin>> {
     let mut statement = database.prepare_cached(WITHIN)?;
     let (connection, destination) = (connection.0.as_bytes(), destination.0.as_bytes());
-    let place =
-        params![subject.0, connection, destination, data_type.name(), window.from.0, window.to.0];
+    let place = params![subject.0, connection, destination, data_type.name(), window.from.0, window.to.0];
     statement.query_map(place, origin)?.collect()
 }
 
 /// An older state of a record is only noted as seen: where a newer one leads and when it was stays.
-pub(super) fn note(
-    database: &Connection,
-    subject: &Subject,
-    origin: &Origin,
-) -> rusqlite::Result<()> {
+pub(super) fn note(database: &Connection, subject: &Subject, origin: &Origin) -> rusqlite::Result<()> {
     database
         .prepare_cached(
             "INSERT INTO origins

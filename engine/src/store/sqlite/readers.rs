@@ -35,14 +35,12 @@ impl Readers {
             let work = move || {
                 loop {
                     // One waits for the next read, the others for their turn to wait.
-                    let next =
-                        waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+                    let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
                     let Some(read) = next else { return };
                     read(&connection);
                 }
             };
-            threads
-                .extend(thread::Builder::new().name(format!("store-reader-{number}")).spawn(work));
+            threads.extend(thread::Builder::new().name(format!("store-reader-{number}")).spawn(work));
         }
         Ok(Self { queue: Some(queue), threads })
     }
@@ -86,10 +84,8 @@ fn at_one_moment<T>(
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // Readers of a WAL share memory with its writer, so they may not open the file as read-only.
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);

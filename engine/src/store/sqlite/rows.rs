@@ -14,6 +14,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Table {
     database: Arc<Database>,
+    /// Whether nothing may be left of an earlier body.
+    wipes: bool,
     sql: &'static Sql,
 }
 
@@ -54,11 +56,11 @@ pub(super) static VAULT: Sql = Sql {
 
 impl Table {
     pub(super) fn rows(database: &Arc<Database>) -> Self {
-        Self { database: Arc::clone(database), sql: &ROWS }
+        Self { database: Arc::clone(database), wipes: false, sql: &ROWS }
     }
 
     pub(super) fn vault(database: &Arc<Database>) -> Self {
-        Self { database: Arc::clone(database), sql: &VAULT }
+        Self { database: Arc::clone(database), wipes: true, sql: &VAULT }
     }
 }
 
@@ -68,10 +70,7 @@ impl Rows for Table {
         let (sql, key) = (self.sql, key.clone());
         self.database
             .read(move |connection| {
-                connection
-                    .prepare_cached(sql.get)?
-                    .query_row(params![key.subject, key.kind, key.id], row)
-                    .optional()
+                connection.prepare_cached(sql.get)?.query_row(params![key.subject, key.kind, key.id], row).optional()
             })
             .await
     }
@@ -80,58 +79,35 @@ impl Rows for Table {
         let (sql, subject) = (self.sql, subject.to_owned());
         self.database
             .read(move |connection| {
-                connection
-                    .prepare_cached(sql.list)?
-                    .query_map(params![subject, kind], row)?
-                    .collect()
+                connection.prepare_cached(sql.list)?.query_map(params![subject, kind], row)?.collect()
             })
             .await
     }
 
-    async fn put(
-        &self,
-        key: &RowKey,
-        expected: i64,
-        body: Bytes,
-        index: &[String],
-    ) -> Result<bool, Unreachable> {
+    async fn put(&self, key: &RowKey, expected: i64, body: Bytes, index: &[String]) -> Result<bool, Unreachable> {
         let (sql, key, index) = (self.sql, key.clone(), index.to_vec());
-        self.database
-            .write(move |connection| put(connection, sql, &key, expected, &body, &index))
-            .await
+        self.database.write(move |connection| put(connection, sql, &key, expected, &body, &index)).await
     }
 
     async fn delete(&self, key: &RowKey, expected: i64) -> Result<bool, Unreachable> {
         let (sql, key) = (self.sql, key.clone());
-        self.database
-            .write(move |connection| {
-                let place = params![key.subject, key.kind, key.id, expected];
-                let deleted = connection.prepare_cached(sql.delete)?.execute(place)? > 0;
-                if deleted {
-                    connection.prepare_cached(sql.unname)?.execute(params![
-                        key.subject,
-                        key.kind,
-                        key.id
-                    ])?;
-                }
-                Ok(deleted)
-            })
-            .await
+        let work = move |connection: &Connection| {
+            let place = params![key.subject, key.kind, key.id, expected];
+            let deleted = connection.prepare_cached(sql.delete)?.execute(place)? > 0;
+            if deleted {
+                connection.prepare_cached(sql.unname)?.execute(params![key.subject, key.kind, key.id])?;
+            }
+            Ok(deleted)
+        };
+        if self.wipes { self.database.wipe(work).await } else { self.database.write(work).await }
     }
 
-    async fn find(
-        &self,
-        kind: &'static str,
-        name: &str,
-    ) -> Result<Vec<(String, String)>, Unreachable> {
+    async fn find(&self, kind: &'static str, name: &str) -> Result<Vec<(String, String)>, Unreachable> {
         let (sql, name) = (self.sql, name.to_owned());
         self.database
             .read(move |connection| {
                 let to_pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-                connection
-                    .prepare_cached(sql.find)?
-                    .query_map(params![kind, name], to_pair)?
-                    .collect()
+                connection.prepare_cached(sql.find)?.query_map(params![kind, name], to_pair)?.collect()
             })
             .await
     }
@@ -150,32 +126,16 @@ fn put(
     index: &[String],
 ) -> rusqlite::Result<bool> {
     let changed = if expected == 0 {
-        connection.prepare_cached(sql.insert)?.execute(params![
-            key.subject,
-            key.kind,
-            key.id,
-            &body[..]
-        ])?
+        connection.prepare_cached(sql.insert)?.execute(params![key.subject, key.kind, key.id, &body[..]])?
     } else {
-        connection.prepare_cached(sql.update)?.execute(params![
-            key.subject,
-            key.kind,
-            key.id,
-            &body[..],
-            expected
-        ])?
+        connection.prepare_cached(sql.update)?.execute(params![key.subject, key.kind, key.id, &body[..], expected])?
     };
     if changed == 0 {
         return Ok(false);
     }
     connection.prepare_cached(sql.unname)?.execute(params![key.subject, key.kind, key.id])?;
     for name in index {
-        connection.prepare_cached(sql.name)?.execute(params![
-            key.kind,
-            name,
-            key.subject,
-            key.id
-        ])?;
+        connection.prepare_cached(sql.name)?.execute(params![key.kind, name, key.subject, key.id])?;
     }
     Ok(true)
 }

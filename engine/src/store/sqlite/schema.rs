@@ -24,11 +24,8 @@ const MIGRATIONS: [&str; 1] = [V1];
 
 /// Sets the connection up for writing and brings the database to the present schema.
 pub(super) fn migrate(connection: &Connection) -> Result<(), MigrateError> {
-    let number = |pragma: &str| {
-        connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i32>(0))
-    };
-    let n_tables =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+    let number = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i32>(0));
+    let n_tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
     let n_tables = n_tables.map_err(|err| match err.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => MigrateError::Foreign,
         _ => MigrateError::Sqlite(err),
@@ -36,8 +33,7 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), MigrateError> {
     if n_tables > 0 && number("application_id")? != APPLICATION_ID {
         return Err(MigrateError::Foreign);
     }
-    let (found, known) =
-        (number("user_version")?, i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX));
+    let (found, known) = (number("user_version")?, i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX));
     if found > known {
         return Err(MigrateError::Newer { found, known });
     }

@@ -12,9 +12,9 @@ use schemas::{
     time::Instant,
 };
 
-pub(super) const GET: &str = "SELECT stage, event, subject, sync, at, attempts, first_at FROM timers WHERE stage = ?1 AND event = ?2";
-pub(super) const DUE: &str =
-    "SELECT stage, event, subject, sync, at, attempts, first_at FROM timers
+pub(super) const GET: &str =
+    "SELECT stage, event, subject, sync, at, attempts, first_at FROM timers WHERE stage = ?1 AND event = ?2";
+pub(super) const DUE: &str = "SELECT stage, event, subject, sync, at, attempts, first_at FROM timers
     WHERE at <= ?1 ORDER BY at LIMIT ?2";
 pub(super) const NEXT: &str = "SELECT at FROM timers ORDER BY at LIMIT 1";
 pub(super) const HASTEN: &str = "UPDATE timers SET at = min(at, ?2) WHERE sync = ?1";
@@ -45,30 +45,21 @@ impl Timers for Database {
     async fn get(&self, stage: &str, event: EventId) -> Result<Option<Timer>, Unreachable> {
         let stage = stage.to_owned();
         self.read(move |connection| {
-            connection
-                .prepare_cached(GET)?
-                .query_row(params![stage, event.0.as_bytes()], timer)
-                .optional()
+            connection.prepare_cached(GET)?.query_row(params![stage, event.0.as_bytes()], timer).optional()
         })
         .await
     }
 
     async fn due(&self, now: Instant, count_max: usize) -> Result<Vec<Timer>, Unreachable> {
         self.read(move |connection| {
-            connection
-                .prepare_cached(DUE)?
-                .query_map(params![now.0, columns::limit(count_max)], timer)?
-                .collect()
+            connection.prepare_cached(DUE)?.query_map(params![now.0, columns::limit(count_max)], timer)?.collect()
         })
         .await
     }
 
     async fn next(&self) -> Result<Option<Instant>, Unreachable> {
         self.read(|connection| {
-            connection
-                .prepare_cached(NEXT)?
-                .query_row([], |row| columns::instant(row, 0))
-                .optional()
+            connection.prepare_cached(NEXT)?.query_row([], |row| columns::instant(row, 0)).optional()
         })
         .await
     }
@@ -85,10 +76,7 @@ impl Timers for Database {
     }
 
     async fn hasten(&self, sync: SyncId, at: Instant) -> Result<usize, Unreachable> {
-        self.write(move |connection| {
-            connection.prepare_cached(HASTEN)?.execute(params![sync.0.as_bytes(), at.0])
-        })
-        .await
+        self.write(move |connection| connection.prepare_cached(HASTEN)?.execute(params![sync.0.as_bytes(), at.0])).await
     }
 }
 

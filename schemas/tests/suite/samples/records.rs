@@ -4,8 +4,8 @@ use super::{at, connection, item};
 use schemas::{
     data_type::DataType,
     record::{
-        BloodPressure, Body, Entity, Nothing, Nutrition, Origin, Policy, Quantity, Record,
-        RecordState, RecordingMethod, Records, Series, Sleep, SleepStage, Span,
+        BloodPressure, Body, Entity, Nothing, Nutrition, Origin, Policy, Quantity, Record, RecordState,
+        RecordingMethod, Records, Series, Sleep, SleepStage, Span,
     },
     time::Instant,
     workout::{Column, Lap, Sport, Streams, Workout},
