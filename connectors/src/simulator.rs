@@ -74,14 +74,7 @@ impl Fault {
     /// A fault for the next matching request.
     #[must_use]
     pub fn once(method: &str, path: &str, kind: FaultKind) -> Self {
-        Self {
-            method: method.into(),
-            path: path.into(),
-            token: String::new(),
-            after: 0,
-            times: 1,
-            kind,
-        }
+        Self { method: method.into(), path: path.into(), token: String::new(), after: 0, times: 1, kind }
     }
 }
 
@@ -131,19 +124,13 @@ pub struct Effect(pub String);
 impl Kit {
     /// The simulator's time.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a simulator is the outside world: it has a clock of its own"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a simulator is the outside world: it has a clock of its own")]
     pub fn now(&self) -> Instant {
         Instant(Utc::now().timestamp_millis() + self.clock_offset_ms.load(Ordering::Relaxed))
     }
 
     /// Sets the simulator's time; it runs on from there.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a simulator is the outside world: it has a clock of its own"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a simulator is the outside world: it has a clock of its own")]
     pub fn set_now(&self, now: Instant) {
         self.clock_offset_ms.store(now.0 - Utc::now().timestamp_millis(), Ordering::Relaxed);
     }
@@ -244,11 +231,7 @@ pub async fn serve(kit: Kit, address: SocketAddr, router: Router) -> std::io::Re
 /// The bearer token of a request, or nothing.
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> &str {
-    headers
-        .get("authorization")
-        .and_then(|it| it.to_str().ok())
-        .and_then(|it| it.strip_prefix("Bearer "))
-        .unwrap_or("")
+    headers.get("authorization").and_then(|it| it.to_str().ok()).and_then(|it| it.strip_prefix("Bearer ")).unwrap_or("")
 }
 
 const CUT: u16 = 499;
@@ -283,19 +266,13 @@ async fn around(State(kit): State<Kit>, request: Request, next: Next) -> Respons
     match &fault {
         Some(FaultKind::ReplyLost) => response = cut(Bytes::new()),
         Some(FaultKind::HalfBody) => {
-            let whole = axum::body::to_bytes(std::mem::take(response.body_mut()), 256 << 20)
-                .await
-                .unwrap_or_default();
+            let whole = axum::body::to_bytes(std::mem::take(response.body_mut()), 256 << 20).await.unwrap_or_default();
             response = cut(whole.slice(..whole.len() / 2));
         }
         Some(FaultKind::Refused) => {}
         _ => entry.status = response.status().as_u16(),
     }
-    if let Ok(date) = httpdate::fmt_http_date(
-        std::time::UNIX_EPOCH + Duration::from_millis(entry.at.0.max(0).unsigned_abs()),
-    )
-    .parse()
-    {
+    if let Ok(date) = httpdate::fmt_http_date(std::time::UNIX_EPOCH + Duration::from_millis(entry.at.0.max(0).unsigned_abs())).parse() {
         response.headers_mut().insert("date", date);
     }
     let n_entries = {
@@ -309,8 +286,7 @@ async fn around(State(kit): State<Kit>, request: Request, next: Next) -> Respons
 
 fn answer(status: u16, headers: &[(&'static str, String)], body: String) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in headers {
         if let Ok(value) = value.parse() {
             response.headers_mut().insert(*name, value);
