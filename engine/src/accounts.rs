@@ -6,7 +6,7 @@ use crate::{
     clock::Clock,
     limiter::Limiter,
     people::{Connection, ConnectionState, People},
-    provider::{Auth, Catalog, DataProvider, ProviderError, Tokens, WebhookSecrets},
+    provider::{Auth, Catalog, DataProvider, Limit, ProviderError, Tokens, WebhookSecrets},
     session::{Client, Session, Unlimited},
 };
 use rand::Rng;
@@ -16,7 +16,12 @@ use schemas::{
     time::Instant,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 /// C of SEMANTICS: the most time from the first byte of a call to the last of its answer.
 pub const CALL_MAX: Duration = Duration::from_secs(25);
@@ -40,6 +45,8 @@ pub struct Endpoint {
     pub client: Client,
     /// What its notifications are checked with.
     pub webhooks: WebhookSecrets,
+    /// Calls allowed per window, by [`crate::provider::Limit::name`], where our tier differs from the profile.
+    pub limits: BTreeMap<String, u32>,
 }
 
 impl fmt::Debug for Endpoint {
@@ -188,9 +195,21 @@ impl Accounts {
                 Err(err) => return Ok(Err(err)),
             }
         }
-        session.permits = self.limiter.permits(provider.clone(), Some(connection.id), caller.lane);
+        session.permits =
+            self.limiter.permits(provider.clone(), self.limits_of(&*provider), Some(connection.id), caller.lane);
         session.send_by = caller.send_by;
         Ok(Ok((provider, session, version)))
+    }
+
+    /// A provider's limits as they are for us.
+    fn limits_of(&self, provider: &dyn DataProvider) -> Vec<Limit> {
+        let profile = provider.profile();
+        let ours = self.endpoints.get(profile.id).map(|it| &it.limits);
+        let of = |limit: &Limit| {
+            let calls_max = ours.and_then(|it| it.get(limit.name)).copied().unwrap_or(limit.calls_max);
+            Limit { calls_max, ..*limit }
+        };
+        profile.limits.iter().map(of).collect()
     }
 
     /// The token that stands, refreshed if it must be. One process refreshes at a time; the new pair is stored

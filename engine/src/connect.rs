@@ -301,7 +301,15 @@ impl Connect {
 /// # Errors
 /// When the system gives no randomness.
 pub fn draw_secret() -> Result<String, Refusal> {
+    Ok(URL_SAFE_NO_PAD.encode(draw_key()?))
+}
+
+/// 256 random bits.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn draw_key() -> Result<[u8; 32], Refusal> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|err| Refusal::Busy(format!("no randomness: {err}")))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(bytes)
 }

@@ -135,15 +135,16 @@ impl Limiter {
         Self { rows, clock, turns: Arc::default(), breakers: Arc::default() }
     }
 
-    /// The permits of one connection in one lane.
+    /// The permits of one connection in one lane, under these limits.
     #[must_use]
     pub fn permits(
         &self,
         provider: Arc<dyn DataProvider>,
+        limits: Vec<Limit>,
         connection: Option<ConnectionId>,
         lane: Lane,
     ) -> Arc<dyn Permits> {
-        Arc::new(OfConnection { limiter: self.clone(), provider, connection, lane })
+        Arc::new(OfConnection { limiter: self.clone(), provider, limits, connection, lane })
     }
 
     async fn update<T>(&self, bucket: &str, change: impl Fn(&mut Bucket) -> T) -> Result<T, Unreachable> {
@@ -180,6 +181,7 @@ impl Limiter {
 struct OfConnection {
     limiter: Limiter,
     provider: Arc<dyn DataProvider>,
+    limits: Vec<Limit>,
     connection: Option<ConnectionId>,
     lane: Lane,
 }
@@ -188,7 +190,7 @@ impl OfConnection {
     /// The buckets that count a call, with their limits.
     fn buckets(&self) -> Vec<(String, Vec<Limit>)> {
         let profile = self.provider.profile();
-        let of = |scope: Scope| profile.limits.iter().filter(|it| it.scope == scope).copied().collect::<Vec<_>>();
+        let of = |scope: Scope| self.limits.iter().filter(|it| it.scope == scope).copied().collect::<Vec<_>>();
         let app = Some((profile.id.to_owned(), of(Scope::App)));
         let connection = self.connection.map(|it| (format!("{}/{it}", profile.id), of(Scope::Connection)));
         app.into_iter().chain(connection.filter(|it| !it.1.is_empty())).collect()
@@ -215,7 +217,7 @@ impl Permits for OfConnection {
         if let Some(until) = self.limiter.breaker(id, |it| it.open_until).filter(|it| *it > now) {
             return Err(ProviderError::Throttled { until: Some(until) });
         }
-        if verb == Verb::Auth || self.provider.profile().limits.is_empty() {
+        if verb == Verb::Auth || self.limits.is_empty() {
             return Ok(());
         }
         loop {
@@ -255,7 +257,7 @@ impl Permits for OfConnection {
             gauge!("syncwell_provider_budget_left", "provider" => id, "limit" => it.name)
                 .set(f64::from(it.limit.saturating_sub(it.used)));
         }
-        let limits = &self.provider.profile().limits;
+        let limits = &self.limits;
         let spent = usage
             .iter()
             .filter(|it| it.used >= it.limit)

@@ -1,0 +1,111 @@
+//! Where things live: chosen once, by the scheme of a URL.
+
+use crate::config::Config;
+use anyhow::{Context, bail};
+use engine::{
+    bus::{Bus, memory::MemoryBus},
+    store::{Store, sqlite::SqliteStore},
+    vault::{Kek, Vault},
+};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Transport, memory and the vault over it.
+#[derive(Clone, Debug)]
+pub struct Backends {
+    /// Transport.
+    pub bus: Arc<dyn Bus>,
+    /// Memory.
+    pub store: Store,
+    /// Keys and tokens.
+    pub vault: Vault,
+    /// Whether what was on the bus is gone after a restart, and must be published again from the log.
+    pub bus_is_lost: bool,
+}
+
+impl Backends {
+    /// Opens what the URLs name. `memory://` and `sqlite://` belong to one process with all roles.
+    ///
+    /// # Errors
+    /// An unknown scheme, a directory in use, a wrong key: each says what to do.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let (bus, bus_is_lost): (Arc<dyn Bus>, bool) = match scheme(&config.bus) {
+            "memory" => (MemoryBus::new(), true),
+            other => bail!("bus: no transport is called {other}; this build has memory://"),
+        };
+        let store = match scheme(&config.store) {
+            "sqlite" => {
+                let directory = directory(config);
+                make_private(&directory)?;
+                SqliteStore::open(&directory).with_context(|| format!("open the store in {}", directory.display()))?
+            }
+            other => bail!("store: no memory is called {other}; this build has sqlite://"),
+        };
+        let vault = Vault::open(store.vault.clone(), key(config)?).await.context("open the vault")?;
+        Ok(Self { bus, store, vault, bus_is_lost })
+    }
+}
+
+fn scheme(url: &str) -> &str {
+    url.split_once("://").map_or(url, |it| it.0)
+}
+
+/// The directory of a `sqlite://` store.
+#[must_use]
+pub fn directory(config: &Config) -> PathBuf {
+    match config.store.split_once("://") {
+        Some((_, path)) if !path.is_empty() => path.into(),
+        _ => config.data.clone(),
+    }
+}
+
+/// The key that wraps all keys. A first start with neither `key` nor `key_file` makes one in the data directory: fit
+/// for one's own machine, to be moved elsewhere for more.
+fn key(config: &Config) -> anyhow::Result<Option<Kek>> {
+    let parse = |text: &str, whence: &str| Kek::from_text(text.trim()).with_context(|| format!("read the key from {whence}"));
+    if let Some(text) = &config.key {
+        return parse(text, "the configuration").map(Some);
+    }
+    if let Some(path) = &config.key_file {
+        let text = fs::read_to_string(path).with_context(|| format!("read key file {}", path.display()))?;
+        return parse(&text, &path.display().to_string()).map(Some);
+    }
+    let directory = directory(config);
+    let path = directory.join("key");
+    match fs::read_to_string(&path) {
+        Ok(text) => parse(&text, &path.display().to_string()).map(Some),
+        // A sealed directory whose key file is gone must not get a new key: the vault says what is missing.
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound && directory.join("sealed").exists() => Ok(None),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+            let text = make_key(&path).with_context(|| format!("make key file {}", path.display()))?;
+            fs::write(directory.join("sealed"), "this directory is sealed with a key\n").context("note that the directory is sealed")?;
+            parse(&text, &path.display().to_string()).map(Some)
+        }
+        Err(err) => Err(err).with_context(|| format!("read key file {}", path.display())),
+    }
+}
+
+fn make_key(path: &Path) -> anyhow::Result<String> {
+    let text = hex::encode(engine::connect::draw_key()?);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(text)
+}
+
+/// Makes a directory that only its owner can look into.
+fn make_private(directory: &Path) -> anyhow::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory).with_context(|| format!("make directory {}", directory.display()))
+}

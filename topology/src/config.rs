@@ -1,0 +1,240 @@
+//! Configuration: from a file, the environment and flags, in that order; an unknown key ends the start with its name.
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+use toml::{Table, Value};
+
+/// Prefix of the environment's keys: `SYNCWELL_LISTEN`, `SYNCWELL_PROVIDERS__STRAVA__CLIENT_ID`.
+const PREFIX: &str = "SYNCWELL_";
+/// Variables with that prefix that are no configuration keys.
+const NO_KEYS: [&str; 6] =
+    ["SYNCWELL_CONFIG", "SYNCWELL_LOG", "SYNCWELL_URL", "SYNCWELL_TOKEN", "SYNCWELL_KILL_AT", "SYNCWELL_CLOCK_SHIFT_S"];
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The directory that everything of a single machine is kept in.
+    #[serde(default = "default_data")]
+    pub data: PathBuf,
+    /// Transport: `memory://`.
+    #[serde(default = "default_bus")]
+    pub bus: String,
+    /// Memory: `sqlite://` (in `data`) or `sqlite:///path/of/a/directory`.
+    #[serde(default = "default_store")]
+    pub store: String,
+    /// Where the API listens; port 0 takes a free one.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// The API's address as providers and browsers see it; absent: `http://` and `listen`.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// The key that wraps all keys: 32 bytes in hex or base64. Absent: `key_file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// A file that holds that key; absent: `key` in `data`, made on the first start.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+    /// Providers, by catalogue name.
+    #[serde(default)]
+    pub providers: BTreeMap<String, ProviderConfig>,
+}
+
+/// What is configured for one provider. Everything has a default but our registration there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// Base of its API.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// Base of its authorization server.
+    #[serde(default)]
+    pub auth_url: Option<String>,
+    /// Base of its token endpoint.
+    #[serde(default)]
+    pub token_url: Option<String>,
+    /// Our id there.
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// Our secret there.
+    #[serde(default)]
+    pub client_secret: Option<String>,
+    /// Token of its webhook handshake, or its shared `Authorization` value.
+    #[serde(default)]
+    pub verify_token: Option<String>,
+    /// The id of our webhook subscription there.
+    #[serde(default)]
+    pub subscription: Option<String>,
+    /// Whether a notification without a signature is refused.
+    #[serde(default)]
+    pub require_signature: bool,
+    /// A file with the provider's public keys (a Tink JSON keyset).
+    #[serde(default)]
+    pub keyset_file: Option<PathBuf>,
+    /// Calls allowed per window, by the limit's name, where our tier differs from the default one.
+    #[serde(default)]
+    pub limits: BTreeMap<String, u32>,
+}
+
+fn default_data() -> PathBuf {
+    "syncwell-data".into()
+}
+
+fn default_bus() -> String {
+    "memory://".into()
+}
+
+fn default_store() -> String {
+    "sqlite://".into()
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: default_data(),
+            bus: default_bus(),
+            store: default_store(),
+            listen: default_listen(),
+            public_url: None,
+            key: None,
+            key_file: None,
+            providers: BTreeMap::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the configuration: the file (which must exist if it is named), then the environment, then `flags`.
+    ///
+    /// # Errors
+    /// An unknown key or a bad value, named, with what to do.
+    pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>, flags: Table) -> anyhow::Result<Self> {
+        let mut table = match file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| format!("read configuration file {}", path.display()))?;
+                text.parse::<Table>().with_context(|| format!("parse configuration file {}", path.display()))?
+            }
+            None => Table::new(),
+        };
+        for (name, value) in environment {
+            let Some(key) = name.strip_prefix(PREFIX).filter(|_| !NO_KEYS.contains(&name.as_str())) else { continue };
+            let path: Vec<String> = key.split("__").map(str::to_lowercase).collect();
+            set(&mut table, &path, scalar(&value)).with_context(|| format!("take {name} from the environment"))?;
+        }
+        for (key, value) in flags {
+            table.insert(key, value);
+        }
+        let config: Self = Value::Table(table)
+            .try_into()
+            .map_err(|err: toml::de::Error| anyhow::anyhow!("configuration: {}; `syncwell config` prints every key", err.message()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        for (name, provider) in &self.providers {
+            for url in [&provider.base_url, &provider.auth_url, &provider.token_url].into_iter().flatten() {
+                url::Url::parse(url).with_context(|| format!("providers.{name}: {url} is no URL"))?;
+            }
+        }
+        if self.key.is_some() && self.key_file.is_some() {
+            bail!("configuration: both key and key_file are set; keep one of them");
+        }
+        Ok(())
+    }
+
+    /// The same, with every secret masked: fit to be shown.
+    #[must_use]
+    pub fn masked(&self) -> Self {
+        let mask = |secret: &mut Option<String>| {
+            if let Some(secret) = secret {
+                *secret = "********".into();
+            }
+        };
+        let mut shown = self.clone();
+        mask(&mut shown.key);
+        for provider in shown.providers.values_mut() {
+            mask(&mut provider.client_secret);
+            mask(&mut provider.verify_token);
+        }
+        shown
+    }
+}
+
+/// A value of the environment: a truth or a number where it reads as one, else a text.
+fn scalar(text: &str) -> Value {
+    match (text.parse(), text.parse()) {
+        (Ok(truth), _) => Value::Boolean(truth),
+        // A client id or a secret may be all digits and too long for a number: it stays a text then.
+        (_, Ok(number)) if text.len() < 6 => Value::Integer(number),
+        _ => Value::String(text.into()),
+    }
+}
+
+fn set(table: &mut Table, path: &[String], value: Value) -> anyhow::Result<()> {
+    let Some((last, groups)) = path.split_last() else { return Ok(()) };
+    let mut at = table;
+    for group in groups {
+        let entry = at.entry(group.clone()).or_insert_with(|| Value::Table(Table::new()));
+        at = entry.as_table_mut().with_context(|| format!("{group} is a value, not a group of keys"))?;
+    }
+    // Our id at a provider may be a number, as it is at Strava.
+    let value = match value {
+        Value::Integer(number) if last.starts_with("client_") || last == "subscription" || last == "verify_token" => Value::String(number.to_string()),
+        value => value,
+    };
+    at.insert(last.clone(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+    use toml::Table;
+
+    fn read(environment: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let owned = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::read(None, owned, Table::new())
+    }
+
+    #[test]
+    fn the_environment_reaches_every_depth() {
+        let config = read(&[("SYNCWELL_PROVIDERS__STRAVA__CLIENT_ID", "12345"), ("SYNCWELL_LISTEN", "127.0.0.1:0"), ("HOME", "/root")]).unwrap();
+        assert_eq!(config.providers["strava"].client_id.as_deref(), Some("12345"));
+        assert_eq!(config.listen.port(), 0);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        for (name, wanted) in [("SYNCWELL_LISTNE", "listne"), ("SYNCWELL_PROVIDERS__STRAVA__CLIENTID", "clientid")] {
+            let said = format!("{:#}", read(&[(name, "x")]).unwrap_err());
+            assert!(said.contains(wanted), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_bad_value_is_named() {
+        let said = format!("{:#}", read(&[("SYNCWELL_LISTEN", "nowhere")]).unwrap_err());
+        assert!(said.contains("socket address"), "{said}");
+    }
+
+    #[test]
+    fn what_is_shown_holds_no_secret() {
+        let config = read(&[
+            ("SYNCWELL_KEY", "canary-key"),
+            ("SYNCWELL_PROVIDERS__STRAVA__CLIENT_SECRET", "canary-secret"),
+            ("SYNCWELL_PROVIDERS__STRAVA__VERIFY_TOKEN", "canary-token"),
+        ]);
+        let shown = toml::to_string(&config.unwrap().masked()).unwrap();
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+}
