@@ -139,7 +139,15 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Unreachable> {
-        self.writer.run(work).await.map_err(|err| self.unreachable(&err))
+        self.writer.run(false, work).await.map_err(|err| self.unreachable(&err))
+    }
+
+    /// Changes something; returns once it is durable and what it deleted is in no file any more.
+    async fn wipe<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Unreachable> {
+        self.writer.run(true, work).await.map_err(|err| self.unreachable(&err))
     }
 
     /// Reads something, all of it as of one moment.

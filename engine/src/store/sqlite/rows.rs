@@ -14,6 +14,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Table {
     database: Arc<Database>,
+    /// Whether nothing may be left of an earlier body.
+    wipes: bool,
     sql: &'static Sql,
 }
 
@@ -54,11 +56,11 @@ pub(super) static VAULT: Sql = Sql {
 
 impl Table {
     pub(super) fn rows(database: &Arc<Database>) -> Self {
-        Self { database: Arc::clone(database), sql: &ROWS }
+        Self { database: Arc::clone(database), wipes: false, sql: &ROWS }
     }
 
     pub(super) fn vault(database: &Arc<Database>) -> Self {
-        Self { database: Arc::clone(database), sql: &VAULT }
+        Self { database: Arc::clone(database), wipes: true, sql: &VAULT }
     }
 }
 
@@ -103,20 +105,19 @@ impl Rows for Table {
 
     async fn delete(&self, key: &RowKey, expected: i64) -> Result<bool, Unreachable> {
         let (sql, key) = (self.sql, key.clone());
-        self.database
-            .write(move |connection| {
-                let place = params![key.subject, key.kind, key.id, expected];
-                let deleted = connection.prepare_cached(sql.delete)?.execute(place)? > 0;
-                if deleted {
-                    connection.prepare_cached(sql.unname)?.execute(params![
-                        key.subject,
-                        key.kind,
-                        key.id
-                    ])?;
-                }
-                Ok(deleted)
-            })
-            .await
+        let work = move |connection: &Connection| {
+            let place = params![key.subject, key.kind, key.id, expected];
+            let deleted = connection.prepare_cached(sql.delete)?.execute(place)? > 0;
+            if deleted {
+                connection.prepare_cached(sql.unname)?.execute(params![
+                    key.subject,
+                    key.kind,
+                    key.id
+                ])?;
+            }
+            Ok(deleted)
+        };
+        if self.wipes { self.database.wipe(work).await } else { self.database.write(work).await }
     }
 
     async fn find(

@@ -15,6 +15,8 @@ const BATCH_MAX: usize = 256;
 trait Change: Send {
     /// Does it.
     fn make(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    /// Whether what it deletes must be nowhere once it is answered.
+    fn wipes(&self) -> bool;
     /// Says how it ended.
     fn answer(self: Box<Self>, end: Result<(), Failure>);
 }
@@ -22,6 +24,7 @@ trait Change: Send {
 struct Waiting<T, W> {
     work: Option<W>,
     made: Option<T>,
+    wipes: bool,
     reply: oneshot::Sender<Result<T, Failure>>,
 }
 
@@ -31,6 +34,10 @@ impl<T: Send, W: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Change for W
             self.made = Some(work(connection)?);
         }
         Ok(())
+    }
+
+    fn wipes(&self) -> bool {
+        self.wipes
     }
 
     fn answer(self: Box<Self>, end: Result<(), Failure>) {
@@ -59,13 +66,15 @@ impl Writer {
         Self { queue: Some(queue), thread: thread.ok() }
     }
 
+    /// Does this, and returns once it is durable; with `wipes`, once nothing is left of what it deleted.
     pub(super) async fn run<T: Send + 'static>(
         &self,
+        wipes: bool,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or(Failure::Stopped)?;
-        let change = Box::new(Waiting { work: Some(work), made: None, reply });
+        let change = Box::new(Waiting { work: Some(work), made: None, wipes, reply });
         queue.send(change).await.map_err(|_| Failure::Stopped)?;
         answer.await.unwrap_or(Err(Failure::Stopped))
     }
@@ -97,10 +106,17 @@ fn commit(connection: &Connection, batch: Vec<Box<dyn Change>>) {
                 Err(err) => change.answer(Err(Failure::from(&err))),
             }
         }
-        connection.prepare_cached("COMMIT")?.execute([]).map(drop)
+        connection.prepare_cached("COMMIT")?.execute([])?;
+        if made.iter().any(|it| it.wipes()) { wipe(connection) } else { Ok(()) }
     });
     let end = end.map_err(|err| Failure::from(&err));
     made.into_iter().chain(rest).for_each(|it| it.answer(end.clone()));
+}
+
+/// Empties the write-ahead log, in which pages still are as they were. A reader that is at work there holds up the
+/// emptying; then a later one does it.
+fn wipe(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 /// Begins a transaction, after ending one that a failed commit may have left.
