@@ -8,8 +8,7 @@ use crate::{
     record::Records,
 };
 use apache_avro::{
-    Schema,
-    reader::datum::GenericDatumReader,
+    Schema, reader::datum::GenericDatumReader, schema::Name, util::max_allocation_bytes,
     writer::datum::GenericDatumWriter,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -56,16 +55,66 @@ pub struct Published {
 
 /// Every published version, oldest first; the last of a subject is the one that is written.
 pub const SCHEMAS: [Published; 10] = [
-    Published { id: 1, subject: Subject::Event(Kind::Requested), version: 1, text: include_str!("../avro/requested.v1.avsc") },
-    Published { id: 2, subject: Subject::Event(Kind::Fetched), version: 1, text: include_str!("../avro/fetched.v1.avsc") },
-    Published { id: 3, subject: Subject::Event(Kind::Normalized), version: 1, text: include_str!("../avro/normalized.v1.avsc") },
-    Published { id: 4, subject: Subject::Event(Kind::Resolved), version: 1, text: include_str!("../avro/resolved.v1.avsc") },
-    Published { id: 5, subject: Subject::Event(Kind::Outcome), version: 1, text: include_str!("../avro/outcome.v1.avsc") },
-    Published { id: 6, subject: Subject::Event(Kind::Settled), version: 1, text: include_str!("../avro/settled.v1.avsc") },
-    Published { id: 7, subject: Subject::Event(Kind::Rejected), version: 1, text: include_str!("../avro/rejected.v1.avsc") },
-    Published { id: 8, subject: Subject::Records, version: 1, text: include_str!("../avro/records.v1.avsc") },
-    Published { id: 9, subject: Subject::Decisions, version: 1, text: include_str!("../avro/decisions.v1.avsc") },
-    Published { id: 10, subject: Subject::Results, version: 1, text: include_str!("../avro/results.v1.avsc") },
+    Published {
+        id: 1,
+        subject: Subject::Event(Kind::Requested),
+        version: 1,
+        text: include_str!("../avro/requested.v1.avsc"),
+    },
+    Published {
+        id: 2,
+        subject: Subject::Event(Kind::Fetched),
+        version: 1,
+        text: include_str!("../avro/fetched.v1.avsc"),
+    },
+    Published {
+        id: 3,
+        subject: Subject::Event(Kind::Normalized),
+        version: 1,
+        text: include_str!("../avro/normalized.v1.avsc"),
+    },
+    Published {
+        id: 4,
+        subject: Subject::Event(Kind::Resolved),
+        version: 1,
+        text: include_str!("../avro/resolved.v1.avsc"),
+    },
+    Published {
+        id: 5,
+        subject: Subject::Event(Kind::Outcome),
+        version: 1,
+        text: include_str!("../avro/outcome.v1.avsc"),
+    },
+    Published {
+        id: 6,
+        subject: Subject::Event(Kind::Settled),
+        version: 1,
+        text: include_str!("../avro/settled.v1.avsc"),
+    },
+    Published {
+        id: 7,
+        subject: Subject::Event(Kind::Rejected),
+        version: 1,
+        text: include_str!("../avro/rejected.v1.avsc"),
+    },
+    Published {
+        id: 8,
+        subject: Subject::Records,
+        version: 1,
+        text: include_str!("../avro/records.v1.avsc"),
+    },
+    Published {
+        id: 9,
+        subject: Subject::Decisions,
+        version: 1,
+        text: include_str!("../avro/decisions.v1.avsc"),
+    },
+    Published {
+        id: 10,
+        subject: Subject::Results,
+        version: 1,
+        text: include_str!("../avro/results.v1.avsc"),
+    },
 ];
 
 /// A schema, parsed, with its reader and writer. Parsed once a process.
@@ -75,16 +124,47 @@ struct Parsed {
     writer: GenericDatumWriter<'static>,
 }
 
+/// The longest text or byte field that is read. Above every field that is written (a sealed payload has at most
+/// 256 KiB, a record's texts less), far below what would hurt when a broken length asks for it.
+pub const FIELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 static PARSED_SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
-    SCHEMAS.iter().map(|it| Schema::parse_str(it.text).expect("a test parses every published schema")).collect()
+    // The library has one limit a process, which the first call sets; nothing is decoded before this.
+    max_allocation_bytes(FIELD_BYTES_MAX);
+    SCHEMAS.iter().map(parse).collect()
 });
+
+fn parse(published: &Published) -> Schema {
+    let mut schema =
+        Schema::parse_str(published.text).expect("a test parses every published schema");
+    if let (Subject::Event(_), Schema::Record(event)) = (published.subject, &mut schema) {
+        // The library wants a record to be named as its Rust type. On the wire names do not appear, and a foreign
+        // reader is better served with one name an event than with seven that are all called Envelope.
+        event.name = Name::new("syncwell.Envelope").expect("it is a valid name");
+        for field in &mut event.fields {
+            if let Schema::Record(body) = &mut field.schema
+                && let Some(kind) = body.name.name().strip_suffix("Body")
+            {
+                body.name =
+                    Name::new(format!("syncwell.{kind}")).expect("a part of a valid name is one");
+            }
+        }
+    }
+    schema
+}
 
 static PARSED: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
     let parse = |(published, schema): (&Published, &'static Schema)| Parsed {
         published: *published,
         // Not human readable: instants are numbers, as their logical type says.
-        reader: GenericDatumReader::builder(schema).human_readable(false).build().expect("a test builds every reader"),
-        writer: GenericDatumWriter::builder(schema).human_readable(false).build().expect("a test builds every writer"),
+        reader: GenericDatumReader::builder(schema)
+            .human_readable(false)
+            .build()
+            .expect("a test builds every reader"),
+        writer: GenericDatumWriter::builder(schema)
+            .human_readable(false)
+            .build()
+            .expect("a test builds every writer"),
     };
     SCHEMAS.iter().zip(PARSED_SCHEMAS.iter()).map(parse).collect()
 });
@@ -96,7 +176,10 @@ pub fn current(subject: Subject) -> &'static Published {
 }
 
 fn parsed(subject: Subject) -> &'static Parsed {
-    PARSED.iter().rfind(|it| it.published.subject == subject).expect("every subject has a published schema")
+    PARSED
+        .iter()
+        .rfind(|it| it.published.subject == subject)
+        .expect("every subject has a published schema")
 }
 
 /// What can be written and read with a schema of its own.
@@ -141,7 +224,10 @@ pub fn encode<T: Framed>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     bytes.push(0);
     bytes.extend_from_slice(&parsed.published.id.to_be_bytes());
-    parsed.writer.write_ser(&mut bytes, value).expect("a golden test writes every type with its schema");
+    parsed
+        .writer
+        .write_ser(&mut bytes, value)
+        .expect("a golden test writes every type with its schema");
     bytes
 }
 
@@ -151,7 +237,8 @@ pub fn encode<T: Framed>(value: &T) -> Vec<u8> {
 /// When the framing, the schema id or the datum is not one of a `T`, or bytes are left over.
 pub fn decode<T: Framed>(bytes: &[u8]) -> Result<T, DecodeError> {
     let fail = |why: String| DecodeError { wanted: T::SUBJECT.name(), why };
-    let (frame, mut datum) = bytes.split_at_checked(FRAME_BYTES).ok_or_else(|| fail("too short to be framed".into()))?;
+    let (frame, mut datum) =
+        bytes.split_at_checked(FRAME_BYTES).ok_or_else(|| fail("too short to be framed".into()))?;
     let [magic, id @ ..] = frame else { return Err(fail("too short to be framed".into())) };
     if *magic != 0 {
         return Err(fail("no magic byte".into()));
@@ -164,8 +251,15 @@ pub fn decode<T: Framed>(bytes: &[u8]) -> Result<T, DecodeError> {
     if parsed.published.subject != T::SUBJECT {
         return Err(fail(format!("it is a {}", parsed.published.subject.name())));
     }
-    let value = parsed.reader.read_deser(&mut datum).map_err(|_| fail("the datum does not fit its schema".into()))?;
-    if datum.is_empty() { Ok(value) } else { Err(fail(format!("{} bytes are left over", datum.len()))) }
+    let value = parsed
+        .reader
+        .read_deser(&mut datum)
+        .map_err(|_| fail("the datum does not fit its schema".into()))?;
+    if datum.is_empty() {
+        Ok(value)
+    } else {
+        Err(fail(format!("{} bytes are left over", datum.len())))
+    }
 }
 
 impl fmt::Display for Subject {

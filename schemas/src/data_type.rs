@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// What a record is about. Its name in JSON, Avro, the API and the command line is the snake-case one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum DataType {
     /// A type that this build does not know; a newer writer made it.
@@ -85,12 +87,41 @@ pub enum DataType {
 impl DataType {
     /// Every known type, in the order of this page.
     pub const ALL: [Self; 35] = [
-        Self::Workout, Self::Sleep, Self::HeartRate, Self::RestingHeartRate, Self::HrvRmssd, Self::HrvSdnn,
-        Self::Steps, Self::Distance, Self::ActiveEnergy, Self::TotalEnergy, Self::Floors, Self::Weight,
-        Self::Height, Self::BodyFat, Self::LeanMass, Self::MuscleMass, Self::BoneMass, Self::BodyWater, Self::Bmi,
-        Self::OxygenSaturation, Self::RespiratoryRate, Self::BodyTemperature, Self::SkinTemperatureDelta,
-        Self::BloodPressure, Self::BloodGlucose, Self::Vo2Max, Self::Readiness, Self::Score, Self::Hydration,
-        Self::Nutrition, Self::HealthMetric, Self::Medication, Self::Meal, Self::Exercise, Self::MealPlan,
+        Self::Workout,
+        Self::Sleep,
+        Self::HeartRate,
+        Self::RestingHeartRate,
+        Self::HrvRmssd,
+        Self::HrvSdnn,
+        Self::Steps,
+        Self::Distance,
+        Self::ActiveEnergy,
+        Self::TotalEnergy,
+        Self::Floors,
+        Self::Weight,
+        Self::Height,
+        Self::BodyFat,
+        Self::LeanMass,
+        Self::MuscleMass,
+        Self::BoneMass,
+        Self::BodyWater,
+        Self::Bmi,
+        Self::OxygenSaturation,
+        Self::RespiratoryRate,
+        Self::BodyTemperature,
+        Self::SkinTemperatureDelta,
+        Self::BloodPressure,
+        Self::BloodGlucose,
+        Self::Vo2Max,
+        Self::Readiness,
+        Self::Score,
+        Self::Hydration,
+        Self::Nutrition,
+        Self::HealthMetric,
+        Self::Medication,
+        Self::Meal,
+        Self::Exercise,
+        Self::MealPlan,
     ];
 
     /// The name used everywhere outside of Rust.
@@ -146,7 +177,9 @@ impl DataType {
             Self::Distance => "m",
             Self::ActiveEnergy | Self::TotalEnergy => "kcal",
             Self::Floors => "{floors}",
-            Self::Weight | Self::LeanMass | Self::MuscleMass | Self::BoneMass | Self::BodyWater => "kg",
+            Self::Weight | Self::LeanMass | Self::MuscleMass | Self::BoneMass | Self::BodyWater => {
+                "kg"
+            }
             Self::Height => "cm",
             Self::BodyFat | Self::OxygenSaturation => "%",
             Self::Bmi => "kg/m2",
@@ -156,8 +189,95 @@ impl DataType {
             Self::Vo2Max => "mL/kg/min",
             Self::Readiness | Self::Score => "{score}",
             Self::Hydration => "mL",
-            Self::Unknown | Self::Workout | Self::Sleep | Self::Nutrition | Self::HealthMetric
-            | Self::Medication | Self::Meal | Self::Exercise | Self::MealPlan => "",
+            Self::Unknown
+            | Self::Workout
+            | Self::Sleep
+            | Self::Nutrition
+            | Self::HealthMetric
+            | Self::Medication
+            | Self::Meal
+            | Self::Exercise
+            | Self::MealPlan => "",
+        }
+    }
+
+    /// Its LOINC code (FHIR `Observation.code`), where there is one that is agreed on.
+    ///
+    /// Sources of those that are checked: the Open mHealth schema reference, HL7 Physical Activity 1.0.1, HL7
+    /// Personal Health Record, US Core examples.
+    #[must_use]
+    pub const fn loinc(self) -> Option<Loinc> {
+        let (code, is_checked) = match self {
+            Self::Workout => ("55411-3", false),
+            Self::Sleep => ("93832-4", true),
+            Self::HeartRate => ("8867-4", true),
+            Self::RestingHeartRate => ("40443-4", true),
+            Self::HrvSdnn => ("80404-7", false),
+            Self::Steps => ("55423-8", true),
+            Self::Distance => ("55430-3", false),
+            Self::ActiveEnergy => ("41981-2", true),
+            Self::Weight => ("29463-7", true),
+            Self::Height => ("8302-2", true),
+            Self::BodyFat => ("41982-0", true),
+            Self::Bmi => ("39156-5", false),
+            Self::OxygenSaturation => ("2708-6", false),
+            Self::RespiratoryRate => ("9279-1", false),
+            Self::BodyTemperature => ("8310-5", true),
+            Self::BloodPressure => ("85354-9", false),
+            Self::BloodGlucose => ("2339-0", false),
+            Self::Vo2Max => ("60842-2", false),
+            Self::Hydration => ("9108-2", false),
+            _ => return None,
+        };
+        Some(Loinc { code, is_checked })
+    }
+
+    /// The Open mHealth (IEEE 1752.1) schema that says the same, where there is one.
+    #[must_use]
+    pub const fn omh(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Workout | Self::Distance => "omh:physical-activity:1.2",
+            Self::Sleep => "omh:sleep-episode:1.1",
+            Self::HeartRate | Self::RestingHeartRate => "omh:heart-rate:2.0",
+            Self::Steps => "omh:step-count:3.0",
+            Self::ActiveEnergy => "omh:calories-burned:2.0",
+            Self::Weight => "omh:body-weight:3.0",
+            Self::Height => "omh:body-height:2.0",
+            Self::BodyFat => "omh:body-fat-percentage:2.0",
+            Self::Bmi => "omh:body-mass-index:3.0",
+            Self::OxygenSaturation => "omh:oxygen-saturation:2.0",
+            Self::RespiratoryRate => "omh:respiratory-rate:2.0",
+            Self::BodyTemperature => "omh:body-temperature:4.0",
+            Self::BloodPressure => "omh:blood-pressure:4.0",
+            Self::BloodGlucose => "omh:blood-glucose:4.0",
+            _ => return None,
+        })
+    }
+
+    /// The kinds of [`crate::record::Body`] that hold its values, by their names in JSON; a tombstone has `nothing`.
+    #[must_use]
+    pub const fn body_kinds(self) -> &'static [&'static str] {
+        match self {
+            Self::Workout => &["workout"],
+            Self::Sleep => &["sleep"],
+            Self::BloodPressure => &["blood_pressure"],
+            Self::Nutrition => &["nutrition"],
+            Self::HealthMetric
+            | Self::Medication
+            | Self::Meal
+            | Self::Exercise
+            | Self::MealPlan => &["entity"],
+            // Those that a device measures many times an hour.
+            Self::HeartRate
+            | Self::HrvRmssd
+            | Self::HrvSdnn
+            | Self::OxygenSaturation
+            | Self::RespiratoryRate
+            | Self::BodyTemperature
+            | Self::SkinTemperatureDelta
+            | Self::BloodGlucose => &["quantity", "series"],
+            Self::Unknown => &[],
+            _ => &["quantity"],
         }
     }
 
@@ -187,10 +307,26 @@ impl DataType {
             Self::Vo2Max => (5.0, 110.0),
             Self::Readiness | Self::Score => (-1_000.0, 100_000.0),
             Self::Hydration => (0.0, 30_000.0),
-            Self::Unknown | Self::Workout | Self::Sleep | Self::Nutrition | Self::HealthMetric
-            | Self::Medication | Self::Meal | Self::Exercise | Self::MealPlan => (f64::MIN, f64::MAX),
+            Self::Unknown
+            | Self::Workout
+            | Self::Sleep
+            | Self::Nutrition
+            | Self::HealthMetric
+            | Self::Medication
+            | Self::Meal
+            | Self::Exercise
+            | Self::MealPlan => (f64::MIN, f64::MAX),
         }
     }
+}
+
+/// A code of LOINC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loinc {
+    /// The code.
+    pub code: &'static str,
+    /// Whether it was seen in a source for this very use; otherwise it is to be checked before it is relied on.
+    pub is_checked: bool,
 }
 
 impl fmt::Display for DataType {
@@ -208,6 +344,9 @@ impl FromStr for DataType {
     type Err = UnknownDataType;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|it| it.name() == text).ok_or_else(|| UnknownDataType(text.into()))
+        Self::ALL
+            .into_iter()
+            .find(|it| it.name() == text)
+            .ok_or_else(|| UnknownDataType(text.into()))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     data_type::DataType,
-    id::{ConfigId, ConnectionId, EventId, ItemId, OpId, SyncId, Subject},
+    id::{ConfigId, ConnectionId, EventId, ItemId, OpId, Subject, SyncId},
     record::{Record, Span},
     time::{Instant, Interval},
 };
@@ -64,7 +64,9 @@ pub enum Mode {
 }
 
 /// What can be the body of an event.
-pub trait Event: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Event:
+    Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
+{
     /// Its kind, which names its schema.
     const KIND: Kind;
 }
@@ -129,11 +131,16 @@ mod optional_bytes {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
-    pub(super) fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &Option<Vec<u8>>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         bytes.as_ref().map(|it| serde_bytes::Bytes::new(it)).serialize(to)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Vec<u8>>, D::Error> {
         Ok(Option::<serde_bytes::ByteBuf>::deserialize(from)?.map(serde_bytes::ByteBuf::into_vec))
     }
 }
@@ -292,7 +299,9 @@ pub enum Trigger {
 }
 
 /// A lane: an instance of the flow with topics and limits of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
     /// A person is waiting.
@@ -460,7 +469,9 @@ pub struct Decision {
 }
 
 /// What is to be done with an item.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Nothing.
@@ -508,7 +519,9 @@ pub struct Count {
 }
 
 /// What became of a record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// Read at the source.
@@ -535,7 +548,9 @@ pub enum Fate {
 }
 
 /// Why something was skipped, ended or refused. A closed set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// A reason that this build does not know; a newer writer gave it.

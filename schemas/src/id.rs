@@ -19,7 +19,9 @@ fn derive(kind: &str, parts: &[&str]) -> Uuid {
 }
 
 /// One event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct EventId(
     #[serde(with = "text")]
@@ -28,7 +30,9 @@ pub struct EventId(
 );
 
 /// One sync: a job, a chunk of a backfill, a destination split off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct SyncId(
     #[serde(with = "text")]
@@ -37,7 +41,9 @@ pub struct SyncId(
 );
 
 /// One record of a person at one destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct ItemId(
     #[serde(with = "text")]
@@ -46,7 +52,9 @@ pub struct ItemId(
 );
 
 /// One version of one item on its way to its destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct OpId(
     #[serde(with = "text")]
@@ -55,7 +63,9 @@ pub struct OpId(
 );
 
 /// One account of a person at a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct ConnectionId(
     #[serde(with = "text")]
@@ -64,7 +74,9 @@ pub struct ConnectionId(
 );
 
 /// One sync config of a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct ConfigId(
     #[serde(with = "text")]
@@ -117,8 +129,16 @@ impl SyncId {
 impl ItemId {
     /// The item that the record first seen as `origin` (connection and record id there) is at `destination`.
     #[must_use]
-    pub fn derived(destination: ConnectionId, data_type: &str, connection: ConnectionId, record: &str) -> Self {
-        Self(derive("item", &[&destination.to_string(), data_type, &connection.to_string(), record]))
+    pub fn derived(
+        destination: ConnectionId,
+        data_type: &str,
+        connection: ConnectionId,
+        record: &str,
+    ) -> Self {
+        Self(derive(
+            "item",
+            &[&destination.to_string(), data_type, &connection.to_string(), record],
+        ))
     }
 }
 
@@ -147,7 +167,9 @@ impl ConfigId {
 }
 
 /// A person as events know them: a keyed hash of the user id, never the id itself. The key of every topic.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Subject(pub String);
 

@@ -2,9 +2,11 @@
 //!
 //! Read in this order: [`event`] (what happens), [`record`] and [`workout`] (what moves), [`id`] (who is who),
 //! [`topics`] (where it goes), [`codec`] (how it looks on the wire). `avro/*.avsc` is the source of truth of the wire.
+//! [`docs`] writes `docs/records.md` and `docs/topics.md` from all of that.
 
 pub mod codec;
 pub mod data_type;
+pub mod docs;
 pub mod event;
 pub mod id;
 pub mod record;

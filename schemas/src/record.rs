@@ -10,6 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod content;
+
 /// One record of a person, as every provider's mapper gives it and every destination takes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
@@ -25,7 +27,7 @@ pub struct Record {
     /// Whether the provider may still change it by itself.
     #[serde(default)]
     pub state: RecordState,
-    /// A tombstone: the record is gone at its origin. `body` is then [`Body::Nothing`].
+    /// A tombstone: the record is gone at its origin. `body` is then of the kind `nothing`.
     #[serde(default)]
     pub deleted: bool,
     /// What the source allows to be done with it.
@@ -126,7 +128,7 @@ impl Span {
     /// The span as an interval; a sample is one millisecond long.
     #[must_use]
     pub fn interval(&self) -> Interval {
-        Interval { from: self.start, to: Instant(self.end.0.max(self.start.0 + 1)) }
+        Interval { from: self.start, to: Instant(self.end.0.max(self.start.0.saturating_add(1))) }
     }
 }
 
@@ -209,12 +211,12 @@ pub enum SleepStage {
     OutOfBed,
 }
 
-/// A blood pressure, in mm[Hg].
+/// A blood pressure, in `mm[Hg]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BloodPressure {
-    /// Systolic, mm[Hg].
+    /// Systolic, `mm[Hg]`.
     pub systolic: f64,
-    /// Diastolic, mm[Hg].
+    /// Diastolic, `mm[Hg]`.
     pub diastolic: f64,
     /// Pulse at the time, /min.
     #[serde(default)]

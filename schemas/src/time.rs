@@ -12,10 +12,10 @@ use std::{borrow::Cow, fmt, time::Duration};
 pub struct Instant(pub i64);
 
 impl Instant {
-    /// The moment that many whole seconds after 1970-01-01T00:00:00Z.
+    /// The moment that many whole seconds after 1970-01-01T00:00:00Z; the end of time for more than there are.
     #[must_use]
     pub const fn from_seconds(seconds: i64) -> Self {
-        Self(seconds * 1000)
+        Self(seconds.saturating_mul(1000))
     }
 
     /// Reads an RFC 3339 text with any offset; `None` if it is not one.

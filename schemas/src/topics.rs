@@ -1,6 +1,8 @@
 //! Where events go: the topic catalogue, as data.
 
-use crate::event::{Event, Fetched, Kind, Lane, Normalized, Outcome, Rejected, Requested, Resolved, Settled};
+use crate::event::{
+    Event, Fetched, Kind, Lane, Normalized, Outcome, Rejected, Requested, Resolved, Settled,
+};
 use std::{fmt, marker::PhantomData};
 
 /// A topic that carries events of one kind. Its type keeps the wiring right.
@@ -109,7 +111,9 @@ pub const PARTITIONS: u32 = 8;
 #[must_use]
 pub fn catalogue() -> Vec<TopicSpec> {
     let lanes = [Kind::Requested, Kind::Fetched, Kind::Normalized, Kind::Resolved, Kind::Outcome];
-    let in_lanes = Lane::ALL.into_iter().flat_map(|lane| lanes.map(|kind| TopicName { kind, lane: Some(lane) }));
+    let in_lanes = Lane::ALL
+        .into_iter()
+        .flat_map(|lane| lanes.map(|kind| TopicName { kind, lane: Some(lane) }));
     let shared = [Kind::Settled, Kind::Rejected].map(|kind| TopicName { kind, lane: None });
     in_lanes
         .chain(shared)
