@@ -3,7 +3,8 @@
 //! An adapter's own tests call these checks. A check panics with the sentence that does not hold.
 
 pub mod bus;
-pub mod items;
+mod items;
+mod rows;
 pub mod store;
 
 use schemas::{

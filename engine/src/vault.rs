@@ -307,7 +307,9 @@ impl Vault {
     }
 
     async fn stored_key(&self, subject: &Subject, asked: Instant) -> Result<Stored, Unreachable> {
-        let Some(row) = self.shared.rows.get(&place(subject, KEY, KEY)).await? else { return Ok(Stored::None) };
+        let Some(row) = self.shared.rows.get(&place(subject, KEY, KEY)).await? else {
+            return Ok(Stored::None);
+        };
         let (version, wrapped) = split(&row)?;
         if wrapped.is_empty() {
             return Ok(Stored::Destroyed { row: row.version, version });

@@ -27,7 +27,7 @@ async fn place() -> Place {
 
 #[tokio::test]
 async fn a_content_comes_back_whatever_its_size() {
-    let Place { contents, head, .. } = place().await;
+    let Place { contents, head, directory: _kept } = place().await;
     // Nonce and tag take 40 bytes of what rides.
     let largest = RIDING_BYTES_MAX - 40;
     for (size, rides) in [(0, true), (1, true), (largest, true), (largest + 1, false), (3 << 20, false)] {
@@ -42,7 +42,7 @@ async fn a_content_comes_back_whatever_its_size() {
 
 #[tokio::test]
 async fn equal_contents_have_equal_hashes_and_other_bytes() {
-    let Place { contents, head, .. } = place().await;
+    let Place { contents, head, directory: _kept } = place().await;
     let seal = async |content: &[u8]| contents.seal(&head, "text/plain", content).await.unwrap();
     let (first, second, other) = (seal(b"a").await, seal(b"a").await, seal(b"b").await);
     assert_eq!(first.hash, second.hash);
@@ -52,7 +52,7 @@ async fn equal_contents_have_equal_hashes_and_other_bytes() {
 
 #[tokio::test]
 async fn a_payload_opens_under_its_carrier_and_person_only() {
-    let Place { contents, head, .. } = place().await;
+    let Place { contents, head, directory: _kept } = place().await;
     let payload = contents.seal(&head, "text/plain", b"content").await.unwrap();
     let moved = schemas::event::Payload { carrier: EventId(Uuid::nil()), ..payload.clone() };
     assert!(contents.open(&head.subject, &moved).await.is_err(), "another event cannot carry it as its own");
@@ -61,7 +61,7 @@ async fn a_payload_opens_under_its_carrier_and_person_only() {
 
 #[tokio::test]
 async fn a_payload_whose_key_or_blob_is_gone_is_none() {
-    let Place { contents, head, .. } = place().await;
+    let Place { contents, head, directory: _kept } = place().await;
     let payload = contents.seal(&head, "text/plain", &vec![7; 1 << 20]).await.unwrap();
     let lost = schemas::event::Payload { blob: Some("00".repeat(32)), ..payload.clone() };
     assert_eq!(contents.open(&head.subject, &lost).await.unwrap(), None, "its blob is gone");

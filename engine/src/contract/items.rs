@@ -1,8 +1,11 @@
 //! What every store must do with items and origins.
 
+mod changes;
+mod origins;
+
 use super::{Names, at};
 use crate::{
-    item::{Claim, Guard, ItemKey, ItemRow, ItemState, Origin, Partition, Patch, Plan, Planned, Print, Seen, month_of},
+    item::{Claim, Guard, ItemKey, ItemRow, ItemState, Partition, Patch, Plan, Planned, Print, Seen, month_of},
     store::Store,
 };
 use bytes::Bytes;
@@ -13,7 +16,6 @@ use schemas::{
     time::{Instant, Interval},
 };
 use std::time::Duration;
-use uuid::Uuid;
 
 pub(super) async fn check(store: &Store, run: &str) {
     a_window_gives_the_rows_that_overlap_it(store, run).await;
@@ -23,12 +25,9 @@ pub(super) async fn check(store: &Store, run: &str) {
     a_plan_leaves_what_is_not_planned(store, run).await;
     a_plan_never_overwrites_unknown(store, run).await;
     an_id_that_was_seen_is_set_only_where_there_is_none(store, run).await;
-    a_change_is_made_only_if_the_guard_holds(store, run).await;
-    a_change_touches_only_what_the_patch_names(store, run).await;
-    one_of_many_claims_wins(store, run).await;
     rows_are_found_by_item(store, run).await;
-    origins_only_go_up(store, run).await;
-    origins_are_found_by_time(store, run).await;
+    changes::check(store, run).await;
+    origins::check(store, run).await;
 }
 
 /// A destination of a person, with ids at hand.
@@ -244,7 +243,7 @@ async fn a_plan_leaves_what_is_not_planned(store: &Store, run: &str) {
     let mut place = Place::new(store, run, "plan update");
     let (planned, key) = place.planned().await;
     let claim = place.claim();
-    let patch = Patch { claim: Some(Some(claim)), ..all_of_a_patch(&mut place) };
+    let patch = Patch { claim: Some(Some(claim)), ..changes::all_of_a_patch(&mut place) };
     assert!(place.change(&key, Guard::default(), patch).await);
     let before = place.get(&key).await;
     let deletion = Plan {
@@ -299,126 +298,6 @@ async fn an_id_that_was_seen_is_set_only_where_there_is_none(store: &Store, run:
     }
 }
 
-async fn a_change_is_made_only_if_the_guard_holds(store: &Store, run: &str) {
-    let mut place = Place::new(store, run, "guards");
-    let (_, key) = place.planned().await;
-    let claim = place.claim();
-    let (token, other) = (claim.token, place.names.id());
-    let set = async |patch: Patch| assert!(place.change(&key, Guard::default(), patch).await);
-    set(Patch { version: Some(3), claim: Some(Some(claim)), ..Patch::default() }).await;
-    let check = async |what: &str, guard: Guard, expected: bool| {
-        let before = place.get(&key).await.attempts;
-        let patch = Patch { attempts: Some(before + 1), ..Patch::default() };
-        assert_eq!(place.change(&key, guard, patch).await, expected, "the guard: {what}");
-        assert_eq!(place.get(&key).await.attempts, before + i32::from(expected), "a guard that fails changes nothing");
-    };
-    let none = Guard::default();
-    check("nothing matters", none.clone(), true).await;
-    check("the planned version", Guard { planned_version: Some(1), ..none.clone() }, true).await;
-    check("another planned version", Guard { planned_version: Some(2), ..none.clone() }, false).await;
-    check("a higher version", Guard { version_below: Some(4), ..none.clone() }, true).await;
-    check("the version itself", Guard { version_below: Some(3), ..none.clone() }, false).await;
-    check("another state", Guard { state_not: Some(ItemState::Unknown), ..none.clone() }, true).await;
-    check("the state itself", Guard { state_not: Some(ItemState::Planned), ..none.clone() }, false).await;
-    check("the claim", Guard { claim: Some(Some(token)), ..none.clone() }, true).await;
-    check("another claim", Guard { claim: Some(Some(other)), ..none.clone() }, false).await;
-    check("no claim, but there is one", Guard { claim: Some(None), ..none.clone() }, false).await;
-    let all = Guard {
-        planned_version: Some(1),
-        version_below: Some(4),
-        state_not: Some(ItemState::Unknown),
-        claim: Some(Some(token)),
-    };
-    check("all at once", all.clone(), true).await;
-    check("all but one", Guard { version_below: Some(3), ..all }, false).await;
-    let close = Patch { claim: Some(None), ..Patch::default() };
-    assert!(place.change(&key, none.clone(), close).await);
-    check("no claim", Guard { claim: Some(None), ..none.clone() }, true).await;
-    check("a claim that is closed", Guard { claim: Some(Some(token)), ..none.clone() }, false).await;
-    let missing = ItemKey { item: ItemId(place.names.id()), ..key.clone() };
-    let made =
-        store.items.change(&missing, none, Patch { attempts: Some(1), ..Patch::default() }).await.expect("change");
-    assert!(!made && store.items.get(&missing).await.expect("get").is_none(), "a row that is not there is not made");
-}
-
-/// A patch that names everything but the claim.
-fn all_of_a_patch(place: &mut Place<'_>) -> Patch {
-    let print = place.claim().print;
-    Patch {
-        state: Some(ItemState::Sent),
-        reason: Some("reason".into()),
-        version: Some(1),
-        hash: Some("written".into()),
-        external_id: Some(Bytes::from_static(b"external")),
-        handle: Some("upload 1".into()),
-        owned: Some(true),
-        claim: None,
-        unsure: Some(true),
-        unsure_prints: Some(vec![print.clone(), Print { metric: None, ..print }]),
-        attempts: Some(2),
-    }
-}
-
-async fn a_change_touches_only_what_the_patch_names(store: &Store, run: &str) {
-    let mut place = Place::new(store, run, "patches");
-    let (_, key) = place.planned().await;
-    let claim = place.claim();
-    let patch = Patch { claim: Some(Some(claim.clone())), ..all_of_a_patch(&mut place) };
-    let before = place.get(&key).await;
-    assert!(place.change(&key, Guard::default(), patch.clone()).await);
-    let changed = ItemRow {
-        state: ItemState::Sent,
-        reason: "reason".into(),
-        version: 1,
-        hash: "written".into(),
-        external_id: Bytes::from_static(b"external"),
-        handle: "upload 1".into(),
-        owned: true,
-        claim: Some(claim),
-        unsure: true,
-        unsure_prints: patch.unsure_prints.expect("it names them"),
-        attempts: 2,
-        ..before
-    };
-    assert_eq!(place.get(&key).await, changed, "everything that the patch names");
-    assert!(place.change(&key, Guard::default(), Patch::default()).await);
-    assert_eq!(place.get(&key).await, changed, "a patch that names nothing changes nothing");
-    let emptied = Patch {
-        reason: Some(String::new()),
-        external_id: Some(Bytes::new()),
-        handle: Some(String::new()),
-        owned: Some(false),
-        claim: Some(None),
-        unsure: Some(false),
-        unsure_prints: Some(Vec::new()),
-        ..Patch::default()
-    };
-    assert!(place.change(&key, Guard::default(), emptied).await);
-    let expected = ItemRow {
-        reason: String::new(),
-        external_id: Bytes::new(),
-        handle: String::new(),
-        owned: false,
-        claim: None,
-        unsure: false,
-        unsure_prints: Vec::new(),
-        ..changed
-    };
-    assert_eq!(place.get(&key).await, expected, "what is emptied is empty, and a closed claim is gone");
-}
-
-async fn one_of_many_claims_wins(store: &Store, run: &str) {
-    let mut place = Place::new(store, run, "claims");
-    let (_, key) = place.planned().await;
-    let claims: Vec<Claim> = (0..16).map(|_| place.claim()).collect();
-    let guard = Guard { planned_version: Some(1), version_below: Some(1), claim: Some(None), ..Guard::default() };
-    let patch = |it: &Claim| Patch { claim: Some(Some(it.clone())), ..Patch::default() };
-    let won = join_all(claims.iter().map(|it| place.change(&key, guard.clone(), patch(it)))).await;
-    let winners: Vec<Uuid> = claims.iter().zip(&won).filter(|it| *it.1).map(|it| it.0.token).collect();
-    let stands = place.get(&key).await.claim.map(|it| it.token);
-    assert_eq!(winners, Vec::from_iter(stands), "one of many claims wins, and it is the one that stands");
-}
-
 async fn rows_are_found_by_item(store: &Store, run: &str) {
     let mut place = Place::new(store, run, "find");
     let (planned, key) = place.planned().await;
@@ -430,60 +309,4 @@ async fn rows_are_found_by_item(store: &Store, run: &str) {
     assert_eq!(partitions, ["2026-01", &key.partition.month], "whatever the destination and month");
     let other = store.items.find(&place.names.subject(), planned.item).await.expect("find");
     assert_eq!(other, [], "of that person only");
-}
-
-fn origin(place: &mut Place<'_>, record: &str, starts_at: &str) -> Origin {
-    let starts_at = at(starts_at);
-    Origin {
-        connection: ConnectionId(Uuid::from_u128(7)),
-        record: record.into(),
-        destination: place.destination,
-        item: ItemId(place.names.id()),
-        month: month_of(starts_at),
-        data_type: DataType::Workout,
-        starts_at,
-        source_at: at("2026-05-10T00:00:00Z"),
-        seen_by: place.names.sync(),
-    }
-}
-
-async fn origins_only_go_up(store: &Store, run: &str) {
-    let mut place = Place::new(store, run, "origins");
-    let first = origin(&mut place, "a", "2026-05-03T06:00:00Z");
-    let other = origin(&mut place, "b", "2026-05-03T08:00:00Z");
-    let (subject, destination) = (place.subject.clone(), place.destination);
-    let note = async |it: &Origin| store.items.note_origins(&subject, vec![it.clone()]).await.expect("note origins");
-    let get = async |records: &[&str]| {
-        let records: Vec<String> = records.iter().map(|it| (*it).to_owned()).collect();
-        store.items.origins(&subject, first.connection, destination, &records).await.expect("origins")
-    };
-    assert_eq!(get(&["a"]).await, [None]);
-    store.items.note_origins(&subject, vec![first.clone(), other.clone()]).await.expect("note origins");
-    let expected = [Some(other.clone()), None, Some(first.clone())];
-    assert_eq!(get(&["b", "c", "a"]).await, expected, "in the order asked for");
-    let newer = Origin { source_at: at("2026-05-11T00:00:00Z"), ..origin(&mut place, "a", "2026-05-04T06:00:00Z") };
-    note(&newer).await;
-    assert_eq!(get(&["a"]).await, [Some(newer.clone())], "a newer state of the record stands");
-    let older = Origin { seen_by: place.names.sync(), ..first.clone() };
-    note(&older).await;
-    let expected = Origin { seen_by: older.seen_by, ..newer };
-    assert_eq!(get(&["a"]).await, [Some(expected)], "an older one is only noted as seen");
-    let there = store.items.origins(&subject, first.connection, place.names.connection(), &["a".into()]).await;
-    assert_eq!(there.expect("origins"), [None], "a record leads to an item at each destination by itself");
-}
-
-async fn origins_are_found_by_time(store: &Store, run: &str) {
-    let mut place = Place::new(store, run, "origins within");
-    let from_to = ("2026-05-03T00:00:00Z", "2026-05-04T00:00:00Z");
-    let inside = [origin(&mut place, "a", from_to.0), origin(&mut place, "b", "2026-05-03T23:59:59Z")];
-    let asleep = Origin { data_type: DataType::Sleep, ..origin(&mut place, "e", "2026-05-03T01:00:00Z") };
-    let outside = [origin(&mut place, "c", "2026-05-02T23:59:59Z"), origin(&mut place, "d", from_to.1), asleep];
-    let all = inside.iter().chain(&outside).cloned().collect();
-    store.items.note_origins(&place.subject, all).await.expect("note origins");
-    let window = Interval { from: at(from_to.0), to: at(from_to.1) };
-    let (connection, items) = (inside[0].connection, &store.items);
-    let found = items.origins_within(&place.subject, connection, place.destination, DataType::Workout, window).await;
-    let mut found = found.expect("origins within");
-    found.sort_by_key(|it| it.starts_at);
-    assert_eq!(found, inside, "records of this type that start in the window");
 }

@@ -54,13 +54,13 @@ fn a_key_is_read_from_hex_and_from_base64() {
 
 #[tokio::test]
 async fn only_the_key_that_it_was_made_with_opens_a_vault() {
-    let Place { store, vault, .. } = place().await;
+    let Place { store, vault, directory: _kept } = place().await;
     let open = async |kek: Option<Kek>| Vault::open(store.vault.clone(), kek).await.map(|it| it.subject_of("user"));
     assert_eq!(open(Some(kek(TEXT))).await, Ok(vault.subject_of("user")), "subjects stay the same");
     assert_eq!(open(Some(kek(OTHER))).await, Err(VaultError::WrongKey));
     assert_eq!(open(None).await, Err(VaultError::MissingKey));
-    let empty = tempfile::tempdir().unwrap();
-    let empty = SqliteStore::open(empty.path()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let empty = SqliteStore::open(directory.path()).unwrap();
     assert_eq!(Vault::open(empty.vault.clone(), None).await.unwrap_err(), VaultError::NoKey);
 }
 
@@ -76,7 +76,7 @@ async fn a_subject_says_nothing_of_its_user() {
 
 #[tokio::test]
 async fn what_was_sealed_opens_only_where_it_belongs() {
-    let Place { vault, store, .. } = place().await;
+    let Place { vault, store, directory: _kept } = place().await;
     let sealed = vault.seal(&anna(), b"event", b"content").await.unwrap();
     let other = Vault::open(store.vault.clone(), kek(TEXT)).await.unwrap();
     let open = async |subject: &str, aad: &[u8], bytes: &[u8]| {
@@ -100,7 +100,7 @@ async fn what_was_sealed_opens_only_where_it_belongs() {
 
 #[tokio::test]
 async fn no_nonce_is_used_twice() {
-    let Place { vault, .. } = place().await;
+    let Place { vault, directory: _kept, .. } = place().await;
     let mut nonces = HashSet::new();
     for _ in 0..5_000 {
         let sealed = vault.seal(&anna(), b"", b"same").await.unwrap();
@@ -110,7 +110,7 @@ async fn no_nonce_is_used_twice() {
 
 #[tokio::test]
 async fn many_at_once_make_one_key() {
-    let Place { vault, store, .. } = place().await;
+    let Place { vault, store, directory: _kept } = place().await;
     let vaults = futures::future::join_all((0..8).map(|_| Vault::open(store.vault.clone(), kek(TEXT)))).await;
     let subject = anna();
     let hashes = vaults.iter().map(|it| it.as_ref().unwrap().keyed_hash(&subject, "test", b"x"));
@@ -120,7 +120,7 @@ async fn many_at_once_make_one_key() {
 
 #[tokio::test]
 async fn a_keyed_hash_is_one_person_s_for_one_purpose() {
-    let Place { vault, .. } = place().await;
+    let Place { vault, directory: _kept, .. } = place().await;
     let hash = async |subject: &str, domain: &str, bytes: &[u8]| {
         vault.keyed_hash(&Subject(subject.into()), domain, bytes).await.unwrap()
     };
@@ -153,7 +153,7 @@ async fn a_destroyed_key_opens_nothing_and_is_nowhere() {
 
 #[tokio::test]
 async fn tokens_change_by_compare_and_set() {
-    let Place { vault, .. } = place().await;
+    let Place { vault, directory: _kept, .. } = place().await;
     let put = async |expected: i64, access: &str| {
         vault.put_tokens(&anna(), CONNECTION, expected, &tokens(access)).await.unwrap()
     };

@@ -29,7 +29,8 @@ const YEARS: (i32, i32) = (1900, 2200);
 
 pub(super) const GET: &str =
     "SELECT * FROM item_rows WHERE subject = ?1 AND destination = ?2 AND month = ?3 AND item = ?4";
-pub(super) const FIND: &str = "SELECT * FROM item_rows WHERE item = ?2 AND subject = ?1 ORDER BY destination, month";
+/// The plus keeps SQLite from looking through all months of the person.
+pub(super) const FIND: &str = "SELECT * FROM item_rows WHERE item = ?2 AND +subject = ?1 ORDER BY destination, month";
 pub(super) const WINDOW: &str = "SELECT * FROM item_rows
     WHERE subject = ?1 AND destination = ?2 AND month BETWEEN ?3 AND ?4
     AND data_type = ?5 AND starts_at >= ?6 AND starts_at < ?7 AND ends_at >= ?8 ORDER BY starts_at, item";
