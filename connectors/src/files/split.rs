@@ -1,8 +1,9 @@
 //! Cuts a file into parts: FIT, TCX and GPX are one, an Apple Health export many.
 //!
-//! An export has no end of records, sorted by type. It is cut between elements, and where it can be between types,
+//! An export has no end of records, sorted by type and time. It is cut between elements, and where it can be between types,
 //! hours of heart rate and nights, so that a series or a night is not two records. A limit remains: a single night or
-//! hour that is itself larger than [`CUT_BYTES_MIN`] to [`FRAGMENT_BYTES_MAX`] is cut nevertheless.
+//! hour that is itself larger than what lies between [`CUT_BYTES_MIN`] and [`FRAGMENT_BYTES_MAX`] is cut nevertheless,
+//! and so is one whose records lie far apart in an export that is not sorted.
 
 use super::{APPLE_HEALTH, FIT, GPX, TCX, zipped};
 use crate::formats::{
@@ -189,7 +190,7 @@ impl Place {
                 self.start_ms.div_euclid(3_600_000) != next.start_ms.div_euclid(3_600_000)
             }
             "HKCategoryTypeIdentifierSleepAnalysis" => {
-                let is_next_night = next.start_ms - self.end_ms >= 3 * 3_600_000;
+                let is_next_night = next.start_ms - self.end_ms >= apple_health::NIGHT_GAP_MS;
                 let is_next_source = next.source != self.source && next.start_ms < self.start_ms;
                 is_next_night || is_next_source
             }

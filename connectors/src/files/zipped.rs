@@ -27,7 +27,12 @@ const ROUTE_BYTES_MAX: u64 = 32 << 20;
 
 /// The parts of the export in an archive.
 pub(super) fn split(file: Box<dyn ReadSeek>, name: &str) -> Result<Parts, SplitError> {
-    let file = Handle { file: Arc::new(Mutex::new(file)), at: 0 };
+    let mut file = Handle { file: Arc::new(Mutex::new(file)), at: 0 };
+    let too_many = || SplitError(format!("{name} has more than {ENTRIES_MAX} entries"));
+    // The library takes the whole list into memory before it says how long it is.
+    if n_entries(&mut file).is_ok_and(|it| it > ENTRIES_MAX as u64) {
+        return Err(too_many());
+    }
     let mut archive = match ZipArchive::new(file.clone()) {
         Ok(it) => it,
         // The list of entries is at the end; without it the entries themselves may still be read.
@@ -37,7 +42,7 @@ pub(super) fn split(file: Box<dyn ReadSeek>, name: &str) -> Result<Parts, SplitE
         Err(err) => return Err(refused(name, &err)),
     };
     if archive.len() > ENTRIES_MAX {
-        return Err(SplitError(format!("{name} has more than {ENTRIES_MAX} entries")));
+        return Err(too_many());
     }
     let contents = contents(&mut archive, name)?;
     let budget = Budget(Arc::new(Mutex::new(BYTES_MAX)));
@@ -59,6 +64,31 @@ pub(super) fn split(file: Box<dyn ReadSeek>, name: &str) -> Result<Parts, SplitE
         };
         forward(BufReader::new(counted), &mut routes, &mut bombs, out)
     })
+}
+
+/// How many entries the end of the archive promises (PKWARE APPNOTE 4.3.14 to 4.3.16): the most of what any of its
+/// records says, so that no reader can find more than were counted here.
+fn n_entries(file: &mut Handle) -> io::Result<u64> {
+    let n_bytes = file.seek(SeekFrom::End(0))?;
+    // The end record is 22 bytes and a comment, a locator of 20 bytes and a long record of 56 may be before it.
+    file.seek(SeekFrom::Start(n_bytes.saturating_sub(22 + 20 + 56 + 65_535)))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    file.seek(SeekFrom::Start(0))?;
+    let count = |rest: &[u8]| match rest {
+        [b'P', b'K', 5, 6, ..] => {
+            rest.get(10..)?.first_chunk().map(|it| u64::from(u16::from_le_bytes(*it)))
+        }
+        [b'P', b'K', 6, 6, ..] => rest.get(32..)?.first_chunk().map(|it| u64::from_le_bytes(*it)),
+        _ => None,
+    };
+    // A short count of 0xffff refers to the long one.
+    let counts = tail
+        .windows(4)
+        .enumerate()
+        .filter_map(|(at, _)| count(tail.get(at..)?))
+        .filter(|it| *it != 0xffff);
+    Ok(counts.max().unwrap_or(0))
 }
 
 /// Cuts the export and, where a limit was passed, tells that instead of a broken end.

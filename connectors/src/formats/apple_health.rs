@@ -28,6 +28,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The greatest element that is read; a workout with its route of many hours fits.
 pub const ELEMENT_BYTES_MAX: usize = 6 << 20;
 
+/// Stages of one source that are nearer than this belong to one night.
+pub const NIGHT_GAP_MS: i64 = 3 * 3_600_000;
+
 /// Attribute of a fragment's root that says what was lost when the export was cut.
 pub const LOST: &str = "lost";
 

@@ -2,7 +2,7 @@
 
 use super::{
     date_time, number, record,
-    track::{Point, streams},
+    track::{Point, check_totals, streams},
     xml::{Document, Node, Step, XmlError},
 };
 use engine::provider::{Issue, MapperError, Normal};
@@ -158,7 +158,7 @@ impl Track {
         let streams = streams(points, start, at, &mut normal.issues);
         let distance_m = streams.distance.0.iter().copied().rfind(|it| !it.is_nan());
         let (title, notes) = (self.title, self.notes);
-        let workout = Workout {
+        let mut workout = Workout {
             sport,
             sport_detail,
             title,
@@ -167,6 +167,7 @@ impl Track {
             streams,
             ..Workout::default()
         };
+        check_totals(&mut workout, at, &mut normal.issues);
         let time = Span { start, end, offset_seconds: self.offset_seconds, zone: None };
         let id = format!("workout-{}-{}", start.0, end.0);
         let body = Body::Workout(Box::new(workout));

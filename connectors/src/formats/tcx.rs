@@ -4,7 +4,7 @@ use super::{
     date_time,
     gpx::ELEMENT_BYTES_MAX,
     number, record,
-    track::{Point, streams},
+    track::{Point, check_totals, streams},
     xml::{Document, Node, Step, XmlError},
 };
 use engine::provider::{Issue, MapperError, Normal};
@@ -142,8 +142,10 @@ impl Activity {
             }
             ("DistanceMeters", Some(lap)) => lap.summary.distance_m = value(),
             ("Calories", Some(lap)) => lap.summary.energy_kcal = value(),
-            ("AverageHeartRateBpm", Some(lap)) => lap.summary.heart_rate_mean = pulse(node),
-            ("MaximumHeartRateBpm", Some(lap)) => lap.summary.heart_rate_max = pulse(node),
+            ("AverageHeartRateBpm", Some(lap)) => {
+                lap.summary.heart_rate_mean = node.number("Value")
+            }
+            ("MaximumHeartRateBpm", Some(lap)) => lap.summary.heart_rate_max = node.number("Value"),
             _ => {}
         }
     }
@@ -179,7 +181,7 @@ impl Activity {
                 .filter_map(value)
                 .fold(None, |sum: Option<f64>, it| Some(sum.unwrap_or(0.0) + it))
         };
-        let workout = Workout {
+        let mut workout = Workout {
             sport,
             notes: self.notes.take(),
             moving_ms: sum(|it| it.seconds).map(milliseconds),
@@ -199,6 +201,7 @@ impl Activity {
             streams: streams(self.points, start, at, &mut normal.issues),
             ..Workout::default()
         };
+        check_totals(&mut workout, at, &mut normal.issues);
         let id = match &self.id {
             Some(id) => format!("tcx-{id}"),
             None => format!("workout-{}-{}", start.0, end.0),
@@ -237,11 +240,6 @@ fn point(node: &Node) -> Point {
         distance: child("DistanceMeters"),
         ..Point::default()
     }
-}
-
-fn pulse(node: &Node) -> Option<f64> {
-    let (min, max) = DataType::HeartRate.plausible();
-    node.number("Value").filter(|it| (min..=max).contains(it))
 }
 
 /// Seconds of less than 1e8 as milliseconds.

@@ -121,6 +121,17 @@ async fn a_workout_becomes_a_fit_file_and_a_json_file_and_is_found_again() {
     let page = RawPage { data_type: None, content_type: FIT, body: &bytes, name: "again.fit" };
     let again = Files::default().normalize(&page).unwrap().records.remove(0);
     assert_eq!(again.origin.marker, Some(item.to_string()));
+    assert_eq!(
+        (again.time.start, again.time.offset_seconds),
+        (run.time.start, run.time.offset_seconds)
+    );
+    let (Body::Workout(again), Body::Workout(run)) = (&again.body, &run.body) else { panic!() };
+    assert_eq!(again.streams, run.streams, "what came from FIT is the same after FIT");
+    assert_eq!(
+        (again.distance_m, again.energy_kcal, again.moving_ms),
+        (run.distance_m, run.energy_kcal, run.moving_ms)
+    );
+    assert_eq!(again.laps, run.laps);
 }
 
 #[tokio::test]

@@ -1,14 +1,11 @@
 //! Sleep: the export has one record a stage; a session is what one source measured without a gap of three hours.
 
-use super::Meta;
+use super::{Meta, NIGHT_GAP_MS};
 use schemas::{
     data_type::DataType,
     record::{Body, Record, Sleep, SleepStage},
 };
 use std::collections::BTreeMap;
-
-/// Stages nearer than this belong to one night.
-pub(crate) const GAP_MS: i64 = 3 * 3_600_000;
 
 /// The stages of a file, by source.
 #[derive(Debug, Default)]
@@ -37,7 +34,7 @@ impl Nights {
             let mut night: Vec<(SleepStage, Meta)> = Vec::new();
             let mut end = i64::MIN;
             for stage in stages {
-                if !night.is_empty() && stage.1.start.0.saturating_sub(end) >= GAP_MS {
+                if !night.is_empty() && stage.1.start.0.saturating_sub(end) >= NIGHT_GAP_MS {
                     records.extend(session(&std::mem::take(&mut night)));
                 }
                 end = if night.is_empty() { stage.1.end.0 } else { end.max(stage.1.end.0) };

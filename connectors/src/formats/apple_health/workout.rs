@@ -7,7 +7,7 @@ use super::{
 };
 use crate::formats::{
     number,
-    track::{Point, streams},
+    track::{Point, check_totals, streams},
     xml::Node,
 };
 use engine::provider::Issue;
@@ -49,7 +49,7 @@ pub(super) fn workout(node: &Node, meta: &Meta, issues: &mut Vec<Issue>) -> Reco
     let pulse =
         |value| statistic(&["HeartRate"], value).filter(|it| it.1 == "count/min").map(|it| it.0);
     let points = route(node, &at, issues);
-    let workout = Workout {
+    let mut workout = Workout {
         sport,
         sport_detail: (sport == Sport::Other && !kind.is_empty()).then(|| kind.to_owned()),
         moving_ms: amount("duration", "durationUnit", seconds)
@@ -66,6 +66,7 @@ pub(super) fn workout(node: &Node, meta: &Meta, issues: &mut Vec<Issue>) -> Reco
         streams: streams(points, meta.start, &at, issues),
         ..Workout::default()
     };
+    check_totals(&mut workout, &at, issues);
     meta.record(DataType::Workout, Body::Workout(Box::new(workout)))
 }
 
