@@ -44,6 +44,8 @@ impl Point {
             n_bad[0] += usize::from(position.is_some());
             (self.latitude, self.longitude) = (None, None);
         }
+        // Zero is how many devices write that no pulse was felt.
+        self.heart_rate.take_if(|it| *it == 0.0);
         let columns = [
             (&mut self.altitude, 1, -1_000.0, 20_000.0),
             (&mut self.heart_rate, 2, 15.0, 350.0),
@@ -154,7 +156,7 @@ mod tests {
         let points = vec![
             Point {
                 at: Instant(3_000),
-                heart_rate: Some(0.0),
+                heart_rate: Some(3.0),
                 latitude: Some(1.0),
                 ..Point::default()
             },
