@@ -184,6 +184,8 @@ fn put(folder: &Path, stored: &Stored) -> io::Result<Receipt> {
     if let Some((path, held)) = &before
         && held.version >= stored.version
     {
+        // An attempt before this one may have been cut off between its last two steps.
+        remove_others(folder, data_type, path, stored.item)?;
         return Ok(Receipt::Applied { external_id: path.clone() });
     }
     let recording = recording(&stored.record, stored.item);
@@ -258,6 +260,18 @@ fn held(
         }
     }
     Ok(None)
+}
+
+/// Removes what an item left under the names of its former starts.
+fn remove_others(folder: &Path, data_type: DataType, path: &str, item: ItemId) -> io::Result<()> {
+    let ending = format!("_{item}.json");
+    for name in names(folder, data_type)?.into_iter().filter(|it| it.ends_with(&ending)) {
+        let other = format!("{data_type}/{name}");
+        if other != path {
+            remove_file(&folder.join(other))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a path is one that we give: a type, then a name without any way out of its folder.

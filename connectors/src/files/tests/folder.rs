@@ -160,6 +160,21 @@ async fn an_older_version_never_replaces_a_newer_one() {
 }
 
 #[tokio::test]
+async fn a_write_that_was_cut_off_between_two_files_is_finished_by_the_next_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(folder.path());
+    let item = item("weight");
+    let (first, second) = (weight(70.0, 1_700_000_000), weight(71.0, 1_700_000_060));
+    let old = applied(&session, operation(item, 1, Action::Create { record: &first })).await;
+    let left_behind = fs::read(folder.path().join(&old)).unwrap();
+    let update = operation(item, 2, Action::Update { external_id: &old, record: &second });
+    let new = applied(&session, update).await;
+    fs::write(folder.path().join(&old), left_behind).unwrap();
+    assert_eq!(applied(&session, update).await, new);
+    assert_eq!(files(folder.path()), [new]);
+}
+
+#[tokio::test]
 async fn what_was_deleted_is_not_brought_back_by_an_older_version() {
     let folder = tempfile::tempdir().unwrap();
     let session = session(folder.path());
