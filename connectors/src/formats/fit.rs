@@ -37,13 +37,20 @@ pub fn read(bytes: &[u8], name: &str) -> Result<Normal, MapperError> {
         return Err(MapperError(format!("this is {}, not a FIT file", Kind::of(bytes))));
     }
     let mut normal = Normal::default();
+    let mut kind = None;
     let (frames, rest) = layout::frames(bytes);
     for frame in frames {
         let content = Content::of(&frame);
+        kind = kind.or_else(|| content.kind());
         content.records(name, &mut normal);
         if let Some(damage) = frame.damage {
             normal.issues.push(told(damage, frame.n_messages, name));
         }
+    }
+    if normal.records.is_empty() && normal.issues.is_empty() {
+        let kind = kind.map_or("no type".to_owned(), |it| format!("type {it}"));
+        let text = format!("a FIT file of {kind} without an activity, a weighing or daily steps; nothing was read");
+        normal.issues.push(Issue { code: "unknown_type", at: name.to_owned(), text });
     }
     if let Some(at) = rest {
         let text = format!("{} bytes behind the end are no FIT file and were left out", bytes.len() - at);
@@ -102,17 +109,14 @@ impl Content {
     }
 
     fn records(&self, name: &str, normal: &mut Normal) {
-        let n_before = (normal.records.len(), normal.issues.len());
         let source = self.source();
         activity::records(self, &source, name, normal);
         measure::weights(&self.weights, &source, name, normal);
         self.monitoring.records(&source, normal);
-        if n_before == (normal.records.len(), normal.issues.len()) {
-            let kind = self.file_id.as_ref().and_then(|it| it.integer(0)).and_then(|it| u8::try_from(it).ok());
-            let kind = kind.map_or("no type".to_owned(), |it| format!("type {}", typedef::File(it)));
-            let text = format!("a FIT file of {kind} without an activity, a weighing or daily steps; nothing was read");
-            normal.issues.push(Issue { code: "unknown_type", at: name.to_owned(), text });
-        }
+    }
+
+    fn kind(&self) -> Option<typedef::File> {
+        self.file_id.as_ref()?.integer(0).and_then(|it| u8::try_from(it).ok()).map(typedef::File)
     }
 
     fn source(&self) -> Source {

@@ -5,6 +5,9 @@ use std::fmt;
 /// How many bytes from the start of a file [`Kind::of`] wants to see.
 pub const HEAD_BYTES: usize = 64 * 1024;
 
+/// More comments and declarations than a recording has before its first element.
+const DECLARATIONS_MAX: usize = 64;
+
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -36,6 +39,7 @@ impl Kind {
     /// What begins with these bytes.
     #[must_use]
     pub fn of(head: &[u8]) -> Self {
+        let head = head.get(..HEAD_BYTES).unwrap_or(head);
         let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
         let text = head.trim_ascii_start();
         match head {
@@ -53,7 +57,8 @@ impl Kind {
     /// The kind by the first element that no comment, declaration or DOCTYPE holds.
     fn of_xml(text: &[u8]) -> Self {
         let mut rest = text;
-        while let Some(at) = rest.iter().position(|it| *it == b'<') {
+        for _ in 0..DECLARATIONS_MAX {
+            let Some(at) = rest.iter().position(|it| *it == b'<') else { break };
             rest = rest.get(at..).unwrap_or_default();
             let end: &[u8] = match rest {
                 [b'<', b'!', b'-', b'-', ..] => b"-->",

@@ -2,8 +2,9 @@
 
 use engine::provider::Issue;
 use schemas::{
+    data_type::DataType,
     time::Instant,
-    workout::{Column, Streams},
+    workout::{Column, Streams, Workout},
 };
 
 /// What was measured at one moment. A value that was not measured is absent.
@@ -42,6 +43,8 @@ impl Point {
             n_bad[0] += usize::from(position.is_some());
             (self.latitude, self.longitude) = (None, None);
         }
+        // Zero is how many devices write that no pulse was felt.
+        self.heart_rate.take_if(|it| *it == 0.0);
         let columns = [
             (&mut self.altitude, 1, -1_000.0, 20_000.0),
             (&mut self.heart_rate, 2, 15.0, 350.0),
@@ -92,25 +95,59 @@ pub fn streams(mut points: Vec<Point>, start: Instant, at: &str, issues: &mut Ve
     }
 }
 
-/// The mean and the greatest of what was measured in a column.
-#[must_use]
-pub fn mean_and_max(column: &Column) -> Option<(f64, f64)> {
-    let mut values = column.0.iter().copied().filter(|it| !it.is_nan());
-    let first = values.next()?;
-    let (sum, max, n) = values.fold((first, first, 1.0), |(sum, max, n), it| (sum + it, f64::max(max, it), n + 1.0));
-    Some((sum / n, max))
+/// Takes away the totals of a workout that nobody can have reached, with an issue for each.
+pub fn check_totals(workout: &mut Workout, at: &str, issues: &mut Vec<Issue>) {
+    let (pulse_min, pulse_max) = DataType::HeartRate.plausible();
+    let totals = [
+        (&mut workout.distance_m, "distance", 0.0, 10_000_000.0),
+        (&mut workout.energy_kcal, "energy", 0.0, 50_000.0),
+        (&mut workout.ascent_m, "ascent", 0.0, 50_000.0),
+        (&mut workout.heart_rate_mean, "mean heart rate", pulse_min, pulse_max),
+        (&mut workout.heart_rate_max, "greatest heart rate", pulse_min, pulse_max),
+        (&mut workout.cadence_mean, "mean cadence", 0.0, 600.0),
+        (&mut workout.power_mean, "mean power", 0.0, 10_000.0),
+    ];
+    for (value, name, min, max) in totals {
+        // Zero is how many devices write that there was none.
+        let is_none = name.ends_with("heart rate") && *value == Some(0.0);
+        if value.take_if(|it| !(min..=max).contains(it)).is_some() && !is_none {
+            let text = format!("the {name} is outside of what can be and was left out");
+            issues.push(Issue { code: "out_of_range", at: at.to_owned(), text });
+        }
+    }
+    for lap in &mut workout.laps {
+        lap.distance_m.take_if(|it| !(0.0..=10_000_000.0).contains(it));
+        lap.energy_kcal.take_if(|it| !(0.0..=50_000.0).contains(it));
+        lap.heart_rate_mean.take_if(|it| !(pulse_min..=pulse_max).contains(it));
+        lap.heart_rate_max.take_if(|it| !(pulse_min..=pulse_max).contains(it));
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Point, streams};
-    use schemas::time::Instant;
+    use super::{Point, check_totals, streams};
+    use schemas::{time::Instant, workout::Workout};
+
+    #[test]
+    fn totals_that_nobody_can_have_reached_are_taken_away() {
+        let mut issues = Vec::new();
+        let mut workout = Workout {
+            distance_m: Some(1e300),
+            energy_kcal: Some(500.0),
+            heart_rate_max: Some(0.0),
+            ..Workout::default()
+        };
+        check_totals(&mut workout, "a", &mut issues);
+        let found = (workout.distance_m, workout.energy_kcal, workout.heart_rate_max);
+        assert_eq!(found, (None, Some(500.0), None));
+        assert_eq!(issues.len(), 1, "a heart rate of zero is none");
+    }
 
     #[test]
     fn points_become_columns_in_order_of_time_and_impossible_values_become_gaps() {
         let mut issues = Vec::new();
         let points = vec![
-            Point { at: Instant(3_000), heart_rate: Some(0.0), latitude: Some(1.0), ..Point::default() },
+            Point { at: Instant(3_000), heart_rate: Some(3.0), latitude: Some(1.0), ..Point::default() },
             Point { at: Instant(1_000), heart_rate: Some(90.0), ..Point::default() },
         ];
         let streams = streams(points, Instant(1_000), "a", &mut issues);

@@ -1,7 +1,7 @@
 //! Activities: sessions with their laps and points.
 
 use super::{Content, Source, message::Message, sport};
-use crate::formats::track::{Point, streams};
+use crate::formats::track::{Point, check_totals, streams};
 use engine::provider::{Issue, Normal};
 use schemas::{
     data_type::DataType,
@@ -176,6 +176,7 @@ fn workout(
         workout.laps.push(lap);
     }
     workout.laps.sort_by_key(|it| it.offset_ms);
+    check_totals(&mut workout, at, issues);
     let time = Span { start, end, offset_seconds: source.clock.offset_seconds, zone: None };
     Some((time, workout))
 }
@@ -186,8 +187,8 @@ fn summary(it: &Message, workout: &mut Workout) {
     workout.distance_m = it.scaled(9, 100.0);
     workout.energy_kcal = it.number(11);
     workout.ascent_m = it.number(22);
-    workout.heart_rate_mean = plausible(it.number(16));
-    workout.heart_rate_max = plausible(it.number(17));
+    workout.heart_rate_mean = it.number(16);
+    workout.heart_rate_max = it.number(17);
     workout.cadence_mean = it.number(18).map(|whole| (whole + it.scaled(92, 128.0).unwrap_or(0.0)) * feet);
     workout.power_mean = it.number(20);
     if sport::is_on_foot(workout.sport) {
@@ -204,15 +205,9 @@ fn lap(it: &Message, start: Instant, before: Instant, source: &Source) -> Option
         elapsed_ms: milliseconds(it, 7).or_else(|| until.map(|it| (it.0 - at.0).max(0)))?,
         distance_m: it.scaled(9, 100.0),
         energy_kcal: it.number(11),
-        heart_rate_mean: plausible(it.number(15)),
-        heart_rate_max: plausible(it.number(16)),
+        heart_rate_mean: it.number(15),
+        heart_rate_max: it.number(16),
     })
-}
-
-/// A heart rate that a person can have; some devices write 0 for none.
-fn plausible(value: Option<f64>) -> Option<f64> {
-    let (min, max) = DataType::HeartRate.plausible();
-    value.filter(|it| (min..=max).contains(it))
 }
 
 /// A time of the profile's scale 1000 s is a count of milliseconds.
