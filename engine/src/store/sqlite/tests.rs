@@ -39,6 +39,7 @@ fn step(number: u64, size: usize) -> Step {
         at: Instant(0),
         bearing: Bearing::Opens,
         outputs: vec![Logged { id: EventId(id(3)), topic, bytes: Bytes::from(vec![7; size]) }],
+        roots: Vec::new(),
     }
 }
 

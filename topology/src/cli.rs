@@ -1,0 +1,154 @@
+//! The command line: data to stdout, words to stderr; exit 0 done, 1 failed, 2 usage, 78 configuration.
+
+mod client;
+mod connect;
+mod demo;
+mod developer;
+mod doctor;
+mod import;
+mod jobs;
+pub mod print;
+mod up;
+
+use crate::config::Config;
+use clap::{Args, Parser, Subcommand};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode};
+use toml::{Table, Value};
+
+/// Moves health data between the platforms a person uses: never loses a record, never writes one twice.
+#[derive(Debug, Parser)]
+#[command(name = "syncwell", version, max_term_width = 100)]
+pub struct Cli {
+    /// Configuration file (TOML); `syncwell config` prints every key.
+    #[arg(long, global = true, env = "SYNCWELL_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Directory that everything is kept in [default: syncwell-data].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where the API listens [default: 127.0.0.1:8080].
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// What to log: `info`, `debug`, `engine=trace,warn` …
+    #[arg(long, global = true, env = "SYNCWELL_LOG", default_value = "warn", value_name = "FILTER")]
+    pub log: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How a command reaches SyncWell: a running one by its API, or the data directory itself.
+#[derive(Clone, Debug, Args)]
+pub struct Target {
+    /// The API of a running `syncwell up`; without it the data directory is opened by this command.
+    #[arg(long, env = "SYNCWELL_URL", value_name = "URL")]
+    pub url: Option<String>,
+    /// An access token of that API.
+    #[arg(long, env = "SYNCWELL_TOKEN", hide_env_values = true, value_name = "TOKEN", requires = "url")]
+    pub token: Option<String>,
+    /// Whose data: a user of this installation.
+    #[arg(long, default_value = "me", value_name = "NAME")]
+    pub user: String,
+    /// One JSON document instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs every role in one process until Ctrl-C.
+    Up {
+        /// The user that the first access token is for.
+        #[arg(long, default_value = "me", value_name = "NAME")]
+        user: String,
+    },
+    /// Shows a whole sync between simulated accounts, twice; needs nothing.
+    Demo(demo::Demo),
+    /// Syncs FIT, TCX and GPX files or an Apple Health export into an account or a folder.
+    Import(import::Import),
+    /// Connects an account or a folder, or lists what is connected.
+    Connect(connect::Connect),
+    /// Syncs one type from one connection to another.
+    Sync(jobs::Sync),
+    /// Says how a sync stands, or lists the latest.
+    Status(jobs::StatusOf),
+    /// Says why a record is where it is.
+    Explain(jobs::Explain),
+    /// Runs a provider's simulator alone.
+    Simulate(developer::Simulate),
+    /// Prints the canonical records of a provider's page as JSON lines.
+    Normalize(developer::Normalize),
+    /// Draws the path of a sync.
+    Topology,
+    /// Prints the effective configuration, secrets masked.
+    Config {
+        /// JSON instead of TOML.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Looks at configuration, directory, key, port and providers, and says what to do about what it finds.
+    Doctor {
+        /// One JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// An error in what was configured: exit 78 (`EX_CONFIG`).
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub struct ConfigError(pub anyhow::Error);
+
+/// Sets up the log, to stderr.
+pub fn log(cli: &Cli) {
+    let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| "warn".into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // A second set-up in one process (tests) leaves the first one.
+    drop(log.try_init());
+}
+
+/// Says what failed and which code to exit with.
+#[must_use]
+pub fn fail(err: &anyhow::Error) -> ExitCode {
+    // The first line says what failed, the second what to do.
+    let text = format!("{err:#}");
+    let (what, then) = text.split_once("; ").map_or((text.as_str(), None), |it| (it.0, Some(it.1)));
+    print::say(&format!("error: {what}"));
+    if let Some(then) = then {
+        print::say(&format!("  try: {then}"));
+    }
+    ExitCode::from(if err.is::<ConfigError>() { 78 } else { 1 })
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// Whatever failed, in words that say what to do.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    let config = read_config(&cli);
+    match cli.command {
+        Command::Up { user } => up::up(&config?, &user).await,
+        Command::Demo(demo) => demo.run().await,
+        Command::Import(import) => import.run(&config?).await,
+        Command::Connect(connect) => connect.run(&config?).await,
+        Command::Sync(sync) => sync.run(&config?).await,
+        Command::Status(status) => status.run(&config?).await,
+        Command::Explain(explain) => explain.run(&config?).await,
+        Command::Simulate(simulate) => simulate.run(cli.listen).await,
+        Command::Normalize(normalize) => normalize.run(),
+        Command::Topology => developer::topology().await,
+        Command::Config { json } => developer::config(&config?, json),
+        Command::Doctor { json } => doctor::doctor(config, json).await,
+    }
+}
+
+fn read_config(cli: &Cli) -> anyhow::Result<Config> {
+    let mut flags = Table::new();
+    if let Some(data) = &cli.data {
+        flags.insert("data".into(), Value::String(data.display().to_string()));
+    }
+    if let Some(listen) = cli.listen {
+        flags.insert("listen".into(), Value::String(listen.to_string()));
+    }
+    Config::read(cli.config.as_deref(), std::env::vars(), flags).map_err(|err| ConfigError(err).into())
+}

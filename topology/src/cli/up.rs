@@ -1,0 +1,54 @@
+//! `syncwell up`: every role in one process, for use.
+
+use super::print;
+use crate::{config::Config, process::Process};
+use anyhow::Context;
+use engine::clock::Clock;
+use tokio::sync::watch;
+
+/// Runs until Ctrl-C or SIGTERM, then drains.
+pub(super) async fn up(config: &Config, user: &str) -> anyhow::Result<()> {
+    let process = Process::open(config, connectors::catalog(), clock()).await?;
+    let url = process.public_url.clone();
+    if !process.means.accounts.people.has_tokens().await.context("look for access tokens")? {
+        let token = process.make_token(user, "first", None).await?;
+        print::say(&format!("access token of user {user:?}, shown only now:"));
+        print::data(&token);
+    }
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        asked_to_stop().await;
+        print::say("draining; a second Ctrl-C stops at once");
+        stop.send_replace(true);
+        asked_to_stop().await;
+        std::process::exit(1);
+    });
+    print::say(&format!("syncwell is up at {url}, data in {}; Ctrl-C drains and stops", config.data.display()));
+    process.run(stopped).await
+}
+
+/// The real time; a test of crashes may start a process later than it is.
+pub(super) fn clock() -> Clock {
+    #[cfg(feature = "failpoints")]
+    if let Some(seconds) = std::env::var("SYNCWELL_CLOCK_SHIFT_S").ok().and_then(|it| it.parse().ok()) {
+        return Clock::shifted(std::time::Duration::from_secs(seconds));
+    }
+    Clock::real()
+}
+
+async fn asked_to_stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+            drop(interrupt.await);
+            return;
+        };
+        tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    drop(interrupt.await);
+}
