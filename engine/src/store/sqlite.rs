@@ -102,10 +102,11 @@ impl SqliteStore {
     }
 }
 
-/// An open database. Fields end in this order: threads and their connections first, the lock last.
+/// An open database. Fields end in this order: the writer after the readers, so that it leaves one tidy file, and the
+/// lock last.
 struct Database {
-    writer: writer::Writer,
     readers: readers::Readers,
+    writer: writer::Writer,
     directory: PathBuf,
     _lock: File,
 }
@@ -131,7 +132,7 @@ impl Database {
         })?;
         let readers = readers::Readers::start(&path).map_err(failed)?;
         let writer = writer::Writer::start(writing);
-        Ok(Self { writer, readers, directory: directory.to_owned(), _lock: lock })
+        Ok(Self { readers, writer, directory: directory.to_owned(), _lock: lock })
     }
 
     /// Changes something; returns once it is durable.

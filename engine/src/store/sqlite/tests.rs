@@ -54,6 +54,18 @@ async fn it_holds_what_was_acknowledged_after_it_was_opened_again() {
     contract::store::check_survives(open(&directory), async || open(&directory), "run").await;
 }
 
+#[tokio::test]
+async fn a_store_that_was_closed_is_one_file_and_its_lock() {
+    let directory = tempdir().unwrap();
+    let store = open(&directory);
+    store.log.append(step(1, 10)).await.unwrap();
+    drop(store);
+    let mut names: Vec<_> =
+        fs::read_dir(directory.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [super::DATABASE, super::LOCK]);
+}
+
 /// Tells the process that is to be killed from the one that kills it.
 const CHILD: &str = "SYNCWELL_TEST_STORE_TO_WRITE";
 
