@@ -309,9 +309,8 @@ impl Subscription for Joined {
     async fn next(&mut self, count_max: usize, bytes_max: usize) -> Result<Vec<Delivery>, Unreachable> {
         let news = Arc::clone(&self.news);
         loop {
-            // Listening begins before the look, so that nothing published in between is missed.
-            let mut heard = std::pin::pin!(news.notified());
-            heard.as_mut().enable();
+            // `notify_waiters` reaches what was made before it, so nothing published after the look is missed.
+            let heard = news.notified();
             self.turn = self.turn.wrapping_add(1);
             let taken = self.shared.lock().take(&self.group, self.id, self.turn, count_max, bytes_max);
             if !taken.is_empty() {

@@ -1,11 +1,12 @@
-use super::{Contents, RIDING_BYTES_MAX};
+use super::{AVRO, Contents, RIDING_BYTES_MAX};
 use crate::{
     store::sqlite::SqliteStore,
     vault::{Kek, Vault},
 };
 use schemas::{
-    event::Head,
-    id::{EventId, Subject, SyncId},
+    data_type::DataType,
+    event::{Action, Decisions, Fate, Head, OperationResult, Results},
+    id::{EventId, ItemId, OpId, Subject, SyncId},
     time::Instant,
 };
 use std::fs;
@@ -67,6 +68,33 @@ async fn a_payload_whose_key_or_blob_is_gone_is_none() {
     assert_eq!(contents.open(&head.subject, &lost).await.unwrap(), None, "its blob is gone");
     contents.vault.destroy(&head.subject).await.unwrap();
     assert_eq!(contents.open(&head.subject, &payload).await.unwrap(), None, "its key is gone");
+}
+
+#[tokio::test]
+async fn a_value_comes_back_as_what_it_was_and_as_nothing_else() {
+    let Place { contents, head, directory: _kept } = place().await;
+    let result = OperationResult {
+        op: OpId(Uuid::from_u128(2)),
+        item: ItemId(Uuid::from_u128(3)),
+        month: "2026-05".into(),
+        data_type: DataType::Weight,
+        action: Action::Create,
+        fate: Fate::Created,
+        reason: None,
+        detail: None,
+        version: 1,
+        hash: None,
+        external_id: Some("external".into()),
+        owned: true,
+    };
+    let value = Results { results: vec![result] };
+    let payload = contents.seal_value(&head, &value).await.unwrap();
+    assert_eq!(payload.content_type, AVRO);
+    assert_eq!(contents.open_value::<Results>(&head.subject, &payload).await.unwrap(), Some(value));
+    let err = contents.open_value::<Decisions>(&head.subject, &payload).await.unwrap_err();
+    assert!(err.0.contains("not a decisions"), "{err}");
+    contents.vault.destroy(&head.subject).await.unwrap();
+    assert_eq!(contents.open_value::<Results>(&head.subject, &payload).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ pub async fn check(bus: Arc<dyn Bus>, run: &str) {
     a_group_goes_on_where_it_has_committed(bus, run).await;
     what_a_leaving_member_did_not_commit_is_delivered_again(bus, run).await;
     two_members_share_the_messages(bus, run).await;
+    a_member_that_waits_is_woken(bus, run).await;
+    a_member_that_waits_gets_what_a_leaving_one_had(bus, run).await;
 }
 
 /// Publishes one message a text and returns what to expect.
@@ -52,7 +54,8 @@ async fn take(member: &mut dyn Subscription, keys: &[&Subject], count: usize) ->
     while taken.len() < count {
         let (ours, others): (Vec<_>, Vec<_>) =
             next(member, 100, 1 << 20).await.into_iter().partition(|it| keys.contains(&&it.key));
-        if taken.is_empty() {
+        // A position beyond one of ours would say that ours are done.
+        if ours.is_empty() && taken.is_empty() {
             commit(member, &others).await;
         }
         taken.extend(ours);
@@ -190,4 +193,51 @@ async fn two_members_share_the_messages(bus: &dyn Bus, run: &str) {
     tokio::time::timeout(PATIENCE, shared).await.expect("between them, members get every message");
     let ours = |it: &BTreeMap<Subject, Vec<String>>| keys.iter().filter(|key| it.contains_key(*key)).count();
     assert!(ours(&got[0]) > 0 && ours(&got[1]) > 0, "both members get a share");
+}
+
+async fn a_member_that_waits_is_woken(bus: &dyn Bus, run: &str) {
+    let mut names = Names::new(run, "waking");
+    let key = names.subject();
+    let mut member = join(bus, &format!("waking-{run}"), &[COLD]).await;
+    for text in ["first", "second", "third"] {
+        let keys = [&key];
+        let publishing = async {
+            // The other one waits before anything is published.
+            tokio::task::yield_now().await;
+            publish(bus, &mut names, COLD, &key, &[text]).await;
+        };
+        let (taken, ()) = futures::join!(take(&mut *member, &keys, 1), publishing);
+        assert_eq!(texts(&taken), [text], "who waits for messages gets the next one");
+    }
+}
+
+async fn a_member_that_waits_gets_what_a_leaving_one_had(bus: &dyn Bus, run: &str) {
+    let mut names = Names::new(run, "handing over");
+    let group = format!("handing-over-{run}");
+    let mut leaving = join(bus, &group, &[HOT]).await;
+    let keys: Vec<Subject> = (0..32).map(|_| names.subject()).collect();
+    let all: Vec<&Subject> = keys.iter().collect();
+    for key in &keys {
+        publish(bus, &mut names, HOT, key, &["one"]).await;
+    }
+    let held = take(&mut *leaving, &all, keys.len()).await;
+    let mut staying = join(bus, &group, &[HOT]).await;
+    let leave = async {
+        tokio::task::yield_now().await;
+        drop(leaving);
+    };
+    let mut got: Vec<Delivery> = Vec::new();
+    let wait = async {
+        while !keys.iter().all(|key| got.iter().any(|it| it.key == *key)) {
+            got.extend(next(&mut *staying, 100, 1 << 20).await);
+        }
+    };
+    futures::join!(wait, leave);
+    let again =
+        |it: &&Delivery| got.iter().any(|other| other.key == it.key && other.bytes == it.bytes);
+    assert_eq!(
+        held.iter().filter(again).count(),
+        keys.len(),
+        "everything uncommitted goes to who stays"
+    );
 }

@@ -2,7 +2,7 @@
 //!
 //! All changes go through one writer, on a thread of its own, that makes what is waiting durable with one commit
 //! (WAL, `synchronous=FULL`); nothing is answered before that. Reads run beside it on a few threads of their own.
-//! Read in this order: [`schema`], [`writer`], then one file a port.
+//! Read in this order: `schema.rs`, `writer.rs`, then one file a port.
 
 mod blobs;
 mod columns;
@@ -29,6 +29,9 @@ use std::{
 };
 
 /// The embedded store.
+///
+/// An item is found by a window if it is at most 31 days long and starts no later than in the month after the one that
+/// it is kept in.
 #[derive(Clone, Copy, Debug)]
 pub struct SqliteStore;
 
@@ -96,10 +99,11 @@ impl SqliteStore {
     }
 }
 
-/// An open database. Fields end in this order: threads and their connections first, the lock last.
+/// An open database. Fields end in this order: the writer after the readers, so that it leaves one tidy file, and the
+/// lock last.
 struct Database {
-    writer: writer::Writer,
     readers: readers::Readers,
+    writer: writer::Writer,
     directory: PathBuf,
     _lock: File,
 }
@@ -125,7 +129,7 @@ impl Database {
         })?;
         let readers = readers::Readers::start(&path).map_err(failed)?;
         let writer = writer::Writer::start(writing);
-        Ok(Self { writer, readers, directory: directory.to_owned(), _lock: lock })
+        Ok(Self { readers, writer, directory: directory.to_owned(), _lock: lock })
     }
 
     /// Changes something; returns once it is durable.
@@ -136,7 +140,7 @@ impl Database {
         self.writer.run(false, work).await.map_err(|err| self.unreachable(&err))
     }
 
-    /// Changes something; returns once it is durable and what it deleted is in no file any more.
+    /// Changes something, and leaves nothing of what it deleted in any file.
     async fn wipe<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,

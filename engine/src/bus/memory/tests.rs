@@ -1,6 +1,6 @@
 use super::{Backlog, MemoryBus, UNREAD_COUNT_MAX};
 use crate::{
-    bus::{Bus, Message, Position},
+    bus::{Bus, Delivery, Message, Position},
     contract,
 };
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use schemas::{
     id::{EventId, Subject},
     topics::TopicName,
 };
+use std::{collections::BTreeSet, sync::Mutex};
 use uuid::Uuid;
 
 const TOPIC: TopicName = TopicName { kind: Kind::Settled, lane: None };
@@ -71,4 +72,48 @@ async fn nothing_that_was_published_is_shown_by_debug() {
     let member = bus.subscribe("group", &[TOPIC]).await.unwrap();
     let shown = format!("{bus:?} {member:?}");
     assert!(!shown.contains("canary") && !shown.contains("anna"), "{shown}");
+}
+
+/// Takes messages one by one, commits each, and leaves after `stay` of them, or after the last.
+async fn work(bus: &MemoryBus, stay: usize, done: &Mutex<Vec<Delivery>>) {
+    let mut member = bus.subscribe("group", &[TOPIC]).await.unwrap();
+    for _ in 0..stay {
+        let taken = member.next(1, 1).await.unwrap();
+        tokio::task::yield_now().await;
+        for delivery in taken {
+            let Delivery { topic, partition, offset, .. } = delivery;
+            done.lock().unwrap().push(delivery);
+            member.commit(&[Position { topic, partition, next: offset + 1 }]).await.unwrap();
+        }
+        if bus.backlog().count == 0 {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn members_that_come_and_go_lose_nothing() {
+    let (bus, done) = (MemoryBus::new(), Mutex::new(Vec::new()));
+    drop(bus.subscribe("group", &[TOPIC]).await.unwrap());
+    let all: BTreeSet<String> = (0..400).map(|it| it.to_string()).collect();
+    for text in &all {
+        let bytes = Bytes::from(text.clone());
+        bus.publish(vec![Message {
+            bytes,
+            ..message(TOPIC, &format!("person {}", text.len() * 7))
+        }])
+        .await
+        .unwrap();
+    }
+    let mut n_rounds = 0;
+    while bus.backlog().count > 0 {
+        // The first to leave ends the round for all: the others leave with work in their hands.
+        let rounds = [3, 7, 1, 5].map(|stay| Box::pin(work(&bus, stay, &done)));
+        futures::future::select_all(rounds).await;
+        n_rounds += 1;
+        assert!(n_rounds < 1_000, "every round commits something");
+    }
+    let done = done.into_inner().unwrap();
+    let texts = done.iter().map(|it| String::from_utf8(it.bytes.to_vec()).unwrap());
+    assert_eq!(texts.collect::<BTreeSet<_>>(), all, "every message was worked on");
 }

@@ -334,3 +334,45 @@ fn change(connection: &Connection, key: &ItemKey, patch: Patch) -> rusqlite::Res
         ])
         .map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Instant, Interval, months_of};
+    use crate::item::month_of;
+
+    #[track_caller]
+    fn check(from: Instant, to: Instant, expected: &[&str]) {
+        assert_eq!(months_of(Interval { from, to }), expected);
+    }
+
+    #[test]
+    fn a_look_at_a_window_begins_one_month_before_it() {
+        let at = |text: &str| Instant::parse(text).unwrap();
+        check(at("2026-05-03T00:00:00Z"), at("2026-05-04T00:00:00Z"), &["2026-04", "2026-05"]);
+        check(
+            at("2026-01-01T00:00:00Z"),
+            at("2026-02-01T00:00:00Z"),
+            &["2025-12", "2026-01", "2026-02"],
+        );
+        check(at("2026-05-04T00:00:00Z"), at("2026-03-01T00:00:00Z"), &[]);
+    }
+
+    #[test]
+    fn months_are_named_as_everywhere() {
+        for month in 1..=12 {
+            let at = Instant::parse(&format!("2026-{month:02}-15T00:00:00Z")).unwrap();
+            assert_eq!(months_of(Interval { from: at, to: at }).last(), Some(&month_of(at)));
+        }
+    }
+
+    #[test]
+    fn a_window_without_bounds_has_an_end() {
+        assert!(
+            months_of(Interval { from: Instant(i64::MIN), to: Instant(i64::MAX) }).len() < 4_000
+        );
+        let (first, last) =
+            (Instant::parse("0001-01-01T00:00:00Z"), Instant::parse("9999-12-31T00:00:00Z"));
+        let months = months_of(Interval { from: first.unwrap(), to: last.unwrap() });
+        assert_eq!((months.len(), months.last().unwrap().as_str()), (3_613, "2200-12"));
+    }
+}

@@ -1,6 +1,7 @@
 //! The tables, and how an older database becomes a present one.
 
 use rusqlite::Connection;
+use std::time::Duration;
 
 /// Why a database cannot be brought to the present schema.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,8 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), MigrateError> {
     }
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // How long a wipe waits for readers.
+    connection.busy_timeout(Duration::from_millis(500))?;
     // A destroyed key leaves no copy behind in a free page.
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update_and_check(None, "journal_size_limit", 64 * 1024 * 1024, |_| Ok(()))?;
@@ -48,7 +51,9 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), MigrateError> {
             "BEGIN IMMEDIATE; {script} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}; COMMIT;"
         );
         if let Err(err) = connection.execute_batch(&all) {
-            connection.execute_batch("ROLLBACK")?;
+            if !connection.is_autocommit() {
+                connection.execute_batch("ROLLBACK")?;
+            }
             return Err(err.into());
         }
     }

@@ -1,7 +1,7 @@
 use super::{Database, OpenError, SqliteStore, blobs, items, log, origins, rows, timers};
 use crate::{
     contract,
-    store::{Bearing, Blobs, Log, Logged, Step, StepKey, Store},
+    store::{Bearing, Blobs, Log, Logged, RowKey, Step, StepKey, Store},
 };
 use bytes::Bytes;
 use futures::future::join_all;
@@ -53,6 +53,18 @@ async fn it_does_what_every_store_does() {
 async fn it_holds_what_was_acknowledged_after_it_was_opened_again() {
     let directory = tempdir().unwrap();
     contract::store::check_survives(open(&directory), async || open(&directory), "run").await;
+}
+
+#[tokio::test]
+async fn a_store_that_was_closed_is_one_file_and_its_lock() {
+    let directory = tempdir().unwrap();
+    let store = open(&directory);
+    store.log.append(step(1, 10)).await.unwrap();
+    drop(store);
+    let mut names: Vec<_> =
+        fs::read_dir(directory.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [super::DATABASE, super::LOCK]);
 }
 
 /// Tells the process that is to be killed from the one that kills it.
@@ -189,6 +201,27 @@ async fn a_change_that_fails_does_not_take_others_along() {
     assert!(failed.is_err() && first.is_ok() && second.is_ok());
     let keys = [step(1, 10).key, step(2, 10).key];
     assert!(database.recall(&keys).await.unwrap().iter().all(Option::is_some));
+}
+
+#[tokio::test]
+async fn what_a_read_holds_up_is_wiped_by_the_next_change() {
+    let directory = tempdir().unwrap();
+    let store = open(&directory);
+    let key = RowKey { subject: "anna".into(), kind: "key", id: "key".into() };
+    let secret = Bytes::from_static(b"secret-77d0");
+    assert!(store.vault.put(&key, 0, secret.clone(), &[]).await.unwrap());
+    let is_there = || {
+        let mut files =
+            fs::read_dir(directory.path()).unwrap().map(|it| fs::read(it.unwrap().path()).unwrap());
+        files.any(|it| it.windows(secret.len()).any(|it| it == secret))
+    };
+    let reader = Connection::open(directory.path().join(super::DATABASE)).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM vault").unwrap();
+    assert!(store.vault.delete(&key, 1).await.unwrap());
+    assert!(is_there(), "the read holds it up");
+    reader.execute_batch("ROLLBACK").unwrap();
+    store.log.append(step(1, 10)).await.unwrap();
+    assert!(!is_there());
 }
 
 #[test]

@@ -58,15 +58,17 @@ impl Writer {
         let (queue, mut waiting) = mpsc::channel::<Box<dyn Change>>(QUEUE_MAX);
         let thread = thread::Builder::new().name("store-writer".into()).spawn(move || {
             let mut batch = Vec::with_capacity(BATCH_MAX);
+            let mut wipe_due = false;
             while waiting.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
-                commit(&connection, std::mem::take(&mut batch));
+                commit(&connection, std::mem::take(&mut batch), &mut wipe_due);
             }
         });
         // Without a thread the queue has no reader, and every change is answered with `Stopped`.
         Self { queue: Some(queue), thread: thread.ok() }
     }
 
-    /// Does this, and returns once it is durable; with `wipes`, once nothing is left of what it deleted.
+    /// Does this, and returns once it is durable. With `wipes`, nothing is left of what it deleted, unless a read was
+    /// under way right then: in that case the next change wipes it.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         wipes: bool,
@@ -90,8 +92,9 @@ impl Drop for Writer {
     }
 }
 
-/// Makes these changes, each whole or not at all, and answers once the commit is durable.
-fn commit(connection: &Connection, batch: Vec<Box<dyn Change>>) {
+/// Makes these changes, each whole or not at all, and answers once the commit is durable. `wipe_due` says whether the
+/// log still has to be emptied for earlier ones.
+fn commit(connection: &Connection, batch: Vec<Box<dyn Change>>, wipe_due: &mut bool) {
     let mut made = Vec::with_capacity(batch.len());
     let mut rest = batch.into_iter();
     let end = begin(connection).and_then(|()| {
@@ -107,16 +110,23 @@ fn commit(connection: &Connection, batch: Vec<Box<dyn Change>>) {
             }
         }
         connection.prepare_cached("COMMIT")?.execute([])?;
-        if made.iter().any(|it| it.wipes()) { wipe(connection) } else { Ok(()) }
+        if *wipe_due || made.iter().any(|it| it.wipes()) {
+            // The changes are durable whether or not this works.
+            *wipe_due = !wipe(connection).unwrap_or(false);
+        }
+        Ok(())
     });
     let end = end.map_err(|err| Failure::from(&err));
     made.into_iter().chain(rest).for_each(|it| it.answer(end.clone()));
 }
 
-/// Empties the write-ahead log, in which pages still are as they were. A reader that is at work there holds up the
-/// emptying; then a later one does it.
-fn wipe(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+/// Empties the write-ahead log, in which pages still are as they were; `false` if a reader was at work in it.
+fn wipe(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        [],
+        |row| Ok(row.get::<_, i64>(0)? == 0),
+    )
 }
 
 /// Begins a transaction, after ending one that a failed commit may have left.
@@ -131,8 +141,9 @@ fn savepoint(connection: &Connection, change: &mut dyn Change) -> rusqlite::Resu
     let run = |sql: &str| connection.prepare_cached(sql)?.execute([]).map(drop);
     run("SAVEPOINT change")?;
     let made = change.make(connection);
-    if made.is_err() && !connection.is_autocommit() {
-        run("ROLLBACK TO change")?;
+    if made.is_err() && !connection.is_autocommit() && run("ROLLBACK TO change").is_err() {
+        // Rather nothing of the whole batch than half of a change.
+        run("ROLLBACK")?;
     }
     if !connection.is_autocommit() {
         run("RELEASE change")?;
