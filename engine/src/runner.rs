@@ -1,6 +1,6 @@
 //! Runs a topology: recall, process, append, publish, acknowledge.
 //!
-//! Redelivery, crash recovery, idempotency and replay are all in [`Worker::handle`]: before a stage runs, the log is
+//! Redelivery, crash recovery, idempotency and replay are all in `Worker::handle`: before a stage runs, the log is
 //! asked what that stage made of this event; if it knows, that is the answer.
 
 use crate::{
