@@ -334,7 +334,7 @@ fn list(folder: &Path, request: &FetchRequest) -> io::Result<Page> {
     let after = request.cursor.as_deref().unwrap_or("");
     let mut paths: Vec<String> = match &request.what {
         What::Named(ids) => ids.clone(),
-        What::Window(window) => {
+        What::Window(window) | What::Look(window) => {
             let (from, to) = (stamp(Instant(window.from.0.saturating_sub(SLEEP_MS_MAX))), stamp(window.to));
             let is_near =
                 |it: &String| it.as_str() >= from.as_str() && it.get(..to.len()).is_some_and(|it| it <= to.as_str());
@@ -371,8 +371,8 @@ fn page(mut body: Vec<u8>, next: Option<String>) -> Page {
 fn is_wanted(what: &What, stored: Option<&Stored>) -> bool {
     match (what, stored) {
         (What::Named(_), _) => true,
-        (What::Window(_), None) => false,
-        (What::Window(window), Some(it)) => {
+        (What::Window(_) | What::Look(_), None) => false,
+        (What::Window(window) | What::Look(window), Some(it)) => {
             let is_sleep = it.record.data_type == DataType::Sleep;
             let at = if is_sleep { it.record.time.end } else { it.record.time.start };
             (window.from..window.to).contains(&at)

@@ -114,7 +114,7 @@ pub(super) async fn fetch(session: &Session, request: &FetchRequest) -> Result<P
                 what: format!("reading single records of {}; read a window", request.data_type),
             }),
         },
-        What::Window(window) => {
+        What::Window(window) | What::Look(window) => {
             let feed = feeds.get(cursor.feed).ok_or_else(|| malformed("the cursor is none of google_health"))?;
             let mut page = windowed(session, feed, *window, &cursor).await?;
             if page.next.is_none() && cursor.feed + 1 < feeds.len() {

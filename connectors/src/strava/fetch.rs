@@ -53,6 +53,20 @@ pub(super) async fn fetch(session: &Session, request: &FetchRequest) -> Result<P
             // An empty listing is the end, not an empty rest of one.
             Ok(page(body, Some(&cursor), listed_at.or(at)))
         }
+        What::Look(window) => {
+            let last = cursor.unwrap_or(wire::Cursor { page: 0, first: 0, ids: Vec::new() });
+            let listing = list(session, *window, last.page + 1).await?;
+            let Some(first) = listing.activities.first().and_then(|it| it.id) else {
+                return Ok(page("{\"activities\":[]}".into(), None, listing.at));
+            };
+            if last.page > 0 && first == last.first {
+                return Err(ProviderError::Malformed { what: "the listing repeats a page".into() });
+            }
+            let entries = listing.raw.iter().map(|it| format!("{{\"activity\":{it},\"streams\":null}}"));
+            let body = format!("{{\"activities\":[{}]}}", entries.collect::<Vec<_>>().join(","));
+            let next = wire::Cursor { page: last.page + 1, first, ids: Vec::new() };
+            Ok(page(body, Some(&next), listing.at))
+        }
         What::Named(ids) => {
             let named: Vec<u64> = ids.iter().map(|it| parse(it)).collect::<Result<_, _>>()?;
             let mut cursor = match cursor {

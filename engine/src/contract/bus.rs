@@ -233,11 +233,6 @@ async fn a_member_that_waits_gets_what_a_leaving_one_had(bus: &dyn Bus, run: &st
         }
     };
     futures::join!(wait, leave);
-    let again =
-        |it: &&Delivery| got.iter().any(|other| other.key == it.key && other.bytes == it.bytes);
-    assert_eq!(
-        held.iter().filter(again).count(),
-        keys.len(),
-        "everything uncommitted goes to who stays"
-    );
+    let again = |it: &&Delivery| got.iter().any(|other| other.key == it.key && other.bytes == it.bytes);
+    assert_eq!(held.iter().filter(again).count(), keys.len(), "everything uncommitted goes to who stays");
 }

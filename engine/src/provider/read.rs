@@ -43,6 +43,9 @@ pub struct FetchRequest {
 pub enum What {
     /// All whose start (for sleep: end) lies in it.
     Window(Interval),
+    /// The same, but their samples may be left out where leaving them out saves calls: only what a destination has is
+    /// looked at.
+    Look(Interval),
     /// The ones of these ids; one that is gone comes back as a tombstone.
     Named(Vec<String>),
 }

@@ -138,7 +138,7 @@ impl Fetch {
         };
         let what = FetchRequest {
             data_type: look.data_type,
-            what: What::Window(look.window),
+            what: What::Look(look.window),
             cursor: self.cursor(input).await?,
         };
         let page = match self.read(input, &connection, &what).await? {
@@ -211,7 +211,8 @@ impl Fetch {
     /// the looks that it calls for.
     async fn hold(&self, input: &Envelope<Requested>, source: &Connection) -> Result<FetchAnswer, Unreachable> {
         let request = &input.body;
-        let (page, fetched_at) = match &request.cover {
+        let head = input.head.derive(Self::NAME, 1, self.accounts.clock.now());
+        let (page, fetched_at, next) = match &request.cover {
             Cover::Named(named) => {
                 let Some(ids) = self.contents.open(&input.head.subject, &named.ids).await? else {
                     return Ok(Answer::End(Reason::PayloadExpired));
@@ -219,12 +220,15 @@ impl Fetch {
                 let (Ok(ids), Some(data_type)) = (serde_json::from_slice(&ids), request.data_type) else {
                     return Ok(Answer::Reject(Reason::Malformed));
                 };
-                let what = FetchRequest { data_type, what: What::Named(ids), cursor: None };
+                let what = FetchRequest { data_type, what: What::Named(ids), cursor: self.cursor(input).await? };
                 match self.read(input, source, &what).await? {
                     Ok(page) => {
-                        let at = page.provider_time.unwrap_or_else(|| self.accounts.clock.now());
-                        let head = input.head.derive(Self::NAME, 0, self.accounts.clock.now());
-                        (self.contents.seal(&head, &page.content_type, &page.body).await?, at)
+                        let next = match &page.next {
+                            Some(next) => Some(self.contents.seal(&head, "text/plain", next.as_bytes()).await?),
+                            None => None,
+                        };
+                        let at = earlier(page.provider_time, self.accounts.clock.now());
+                        (self.contents.seal(&head, &page.content_type, &page.body).await?, at, next)
                     }
                     Err(err) => return Ok(after_read_error(&err, &self.accounts.clock)),
                 }
@@ -232,7 +236,7 @@ impl Fetch {
             Cover::Delivered(body) => {
                 let part = usize::try_from(request.reading.parts_done).unwrap_or(0);
                 let Some(part) = body.parts.get(part) else { return Ok(Answer::Reject(Reason::Malformed)) };
-                (part.clone(), body.delivered_at)
+                (part.clone(), body.delivered_at, None)
             }
             Cover::Range(_) => return Ok(Answer::Reject(Reason::Unsupported)),
         };
@@ -244,7 +248,7 @@ impl Fetch {
             cursor: None,
             pages: request.reading.pages + 1,
             parts_done: request.reading.parts_done,
-            held: Some(Held { page, fetched_at, spans }),
+            held: Some(Held { page, fetched_at, spans, next }),
         };
         let again = self.next_request(input, reading, None).await?;
         Ok(Answer::Made(Made { outputs: Vec::new(), again: vec![again], roots: Vec::new() }))
@@ -280,12 +284,11 @@ impl Fetch {
     async fn publish_held(&self, input: &Envelope<Requested>, source: &Connection) -> Result<FetchAnswer, Unreachable> {
         let request = &input.body;
         let Some(held) = &request.reading.held else { return Ok(Answer::Reject(Reason::Malformed)) };
-        let parts = match &request.cover {
-            Cover::Delivered(body) => body.parts.len(),
-            _ => 1,
-        };
         let parts_done = request.reading.parts_done + 1;
-        let last = usize::try_from(parts_done).is_ok_and(|it| it >= parts);
+        let last = match &request.cover {
+            Cover::Delivered(body) => usize::try_from(parts_done).is_ok_and(|it| it >= body.parts.len()),
+            _ => held.next.is_none(),
+        };
         let head = input.head.derive(Self::NAME, 0, self.accounts.clock.now());
         let body = Fetched {
             side: Side::Source,
@@ -304,7 +307,11 @@ impl Fetch {
         let mut again = Vec::new();
         if !last {
             let reading = Reading { parts_done, pages: request.reading.pages, ..Reading::default() };
-            again.push(self.next_request(input, reading, None).await?);
+            let cursor = match &held.next {
+                Some(next) => self.opened_text(input, next).await?,
+                None => None,
+            };
+            again.push(self.next_request(input, reading, cursor.as_deref()).await?);
         }
         Ok(Answer::Made(Made { outputs: vec![Envelope { head, body }], again, roots: Vec::new() }))
     }
@@ -320,7 +327,13 @@ impl Fetch {
     }
 
     async fn cursor(&self, input: &Envelope<Requested>) -> Result<Option<String>, Unreachable> {
-        let Some(payload) = &input.body.reading.cursor else { return Ok(None) };
+        match &input.body.reading.cursor {
+            Some(cursor) => self.opened_text(input, cursor).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn opened_text(&self, input: &Envelope<Requested>, payload: &Payload) -> Result<Option<String>, Unreachable> {
         let opened = self.contents.open(&input.head.subject, payload).await?;
         Ok(opened.and_then(|it| String::from_utf8(it).ok()))
     }

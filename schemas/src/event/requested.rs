@@ -131,6 +131,8 @@ pub struct Held {
     pub fetched_at: Instant,
     /// Each type in it, with the stretch that its records lie in.
     pub spans: Vec<TypeSpan>,
+    /// Where the source said to go on after it, for named records that take several pages.
+    pub next: Option<Payload>,
 }
 
 /// A type and the stretch that records of it lie in.

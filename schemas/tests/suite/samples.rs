@@ -169,6 +169,7 @@ fn requested() -> Requested {
                 page: blob(),
                 fetched_at: at(1),
                 spans: vec![TypeSpan { data_type: DataType::Sleep, span: interval(-60, 0) }],
+                next: Some(blob()),
             }),
         },
         trigger: Trigger::Replay,

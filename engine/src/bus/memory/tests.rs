@@ -98,12 +98,7 @@ async fn members_that_come_and_go_lose_nothing() {
     let all: BTreeSet<String> = (0..400).map(|it| it.to_string()).collect();
     for text in &all {
         let bytes = Bytes::from(text.clone());
-        bus.publish(vec![Message {
-            bytes,
-            ..message(TOPIC, &format!("person {}", text.len() * 7))
-        }])
-        .await
-        .unwrap();
+        bus.publish(vec![Message { bytes, ..message(TOPIC, &format!("person {}", text.len() * 7)) }]).await.unwrap();
     }
     let mut n_rounds = 0;
     while bus.backlog().count > 0 {

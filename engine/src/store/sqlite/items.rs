@@ -349,11 +349,7 @@ mod tests {
     fn a_look_at_a_window_begins_one_month_before_it() {
         let at = |text: &str| Instant::parse(text).unwrap();
         check(at("2026-05-03T00:00:00Z"), at("2026-05-04T00:00:00Z"), &["2026-04", "2026-05"]);
-        check(
-            at("2026-01-01T00:00:00Z"),
-            at("2026-02-01T00:00:00Z"),
-            &["2025-12", "2026-01", "2026-02"],
-        );
+        check(at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"), &["2025-12", "2026-01", "2026-02"]);
         check(at("2026-05-04T00:00:00Z"), at("2026-03-01T00:00:00Z"), &[]);
     }
 
@@ -367,11 +363,8 @@ mod tests {
 
     #[test]
     fn a_window_without_bounds_has_an_end() {
-        assert!(
-            months_of(Interval { from: Instant(i64::MIN), to: Instant(i64::MAX) }).len() < 4_000
-        );
-        let (first, last) =
-            (Instant::parse("0001-01-01T00:00:00Z"), Instant::parse("9999-12-31T00:00:00Z"));
+        assert!(months_of(Interval { from: Instant(i64::MIN), to: Instant(i64::MAX) }).len() < 4_000);
+        let (first, last) = (Instant::parse("0001-01-01T00:00:00Z"), Instant::parse("9999-12-31T00:00:00Z"));
         let months = months_of(Interval { from: first.unwrap(), to: last.unwrap() });
         assert_eq!((months.len(), months.last().unwrap().as_str()), (3_613, "2200-12"));
     }

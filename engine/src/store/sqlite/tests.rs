@@ -61,8 +61,7 @@ async fn a_store_that_was_closed_is_one_file_and_its_lock() {
     let store = open(&directory);
     store.log.append(step(1, 10)).await.unwrap();
     drop(store);
-    let mut names: Vec<_> =
-        fs::read_dir(directory.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    let mut names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, [super::DATABASE, super::LOCK]);
 }
@@ -211,8 +210,7 @@ async fn what_a_read_holds_up_is_wiped_by_the_next_change() {
     let secret = Bytes::from_static(b"secret-77d0");
     assert!(store.vault.put(&key, 0, secret.clone(), &[]).await.unwrap());
     let is_there = || {
-        let mut files =
-            fs::read_dir(directory.path()).unwrap().map(|it| fs::read(it.unwrap().path()).unwrap());
+        let mut files = fs::read_dir(directory.path()).unwrap().map(|it| fs::read(it.unwrap().path()).unwrap());
         files.any(|it| it.windows(secret.len()).any(|it| it == secret))
     };
     let reader = Connection::open(directory.path().join(super::DATABASE)).unwrap();

@@ -122,11 +122,7 @@ fn commit(connection: &Connection, batch: Vec<Box<dyn Change>>, wipe_due: &mut b
 
 /// Empties the write-ahead log, in which pages still are as they were; `false` if a reader was at work in it.
 fn wipe(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row(
-        "PRAGMA wal_checkpoint(TRUNCATE)",
-        [],
-        |row| Ok(row.get::<_, i64>(0)? == 0),
-    )
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
 }
 
 /// Begins a transaction, after ending one that a failed commit may have left.
