@@ -66,6 +66,18 @@ pub trait Bus: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the bus cannot be reached.
     async fn subscribe(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Subscription>, Unreachable>;
+
+    /// How much is on its way, for back pressure at the intake. Topics that nobody subscribes to do not count.
+    fn backlog(&self) -> Backlog;
+}
+
+/// How much was published and not yet committed by every group that subscribed to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Messages.
+    pub count: usize,
+    /// Bytes of their events.
+    pub bytes: usize,
 }
 
 /// A member of a group. Dropping it leaves the group; what it did not commit is delivered again.

@@ -2,7 +2,7 @@
 
 use crate::{
     accounts::Accounts,
-    bus::{Bus, Message, Unreachable},
+    bus::{Backlog, Bus, Message, Unreachable},
     contents::Contents,
     people::{Config, Connection, ConnectionState, People},
     provider::{Part, Profile},
@@ -24,6 +24,8 @@ use std::{sync::Arc, time::Duration};
 
 /// How long an accepted command may wait to be on the bus before the client is told to try again.
 const PUBLISH_MAX: Duration = Duration::from_secs(2);
+/// How much may be on its way before new commands are told to come back.
+const BACKLOG_MAX: Backlog = Backlog { count: 20_000, bytes: 256 << 20 };
 /// How far back a first sync without a start reaches.
 const FIRST_RANGE: Duration = Duration::from_secs(30 * 86_400);
 
@@ -355,6 +357,10 @@ impl Intake {
     /// Append, publish, accepted. The append says which of two racing commands stands.
     async fn accept(&self, event: Envelope<Requested>) -> Result<SyncId, Refusal> {
         let (subject, sync) = (event.head.subject.clone(), event.head.sync);
+        let backlog = self.runner.bus.backlog();
+        if backlog.count > BACKLOG_MAX.count || backlog.bytes > BACKLOG_MAX.bytes {
+            return Err(Refusal::Busy("too much is on its way".into()));
+        }
         let step = self.runner.begin(&event.head, root(&event)).await?;
         let Some(stands) = step.outputs.first() else { return Err(Refusal::Busy("the log gave an empty step".into())) };
         let first: Envelope<Requested> = codec::decode(&stands.bytes).map_err(|err| Refusal::Busy(err.to_string()))?;

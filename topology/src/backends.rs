@@ -66,7 +66,8 @@ pub fn directory(config: &Config) -> PathBuf {
 /// The key that wraps all keys. A first start with neither `key` nor `key_file` makes one in the data directory: fit
 /// for one's own machine, to be moved elsewhere for more.
 fn key(config: &Config) -> anyhow::Result<Option<Kek>> {
-    let parse = |text: &str, whence: &str| Kek::from_text(text.trim()).with_context(|| format!("read the key from {whence}"));
+    let parse =
+        |text: &str, whence: &str| Kek::from_text(text.trim()).with_context(|| format!("read the key from {whence}"));
     if let Some(text) = &config.key {
         return parse(text, "the configuration").map(Some);
     }
@@ -82,7 +83,8 @@ fn key(config: &Config) -> anyhow::Result<Option<Kek>> {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound && directory.join("sealed").exists() => Ok(None),
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
             let text = make_key(&path).with_context(|| format!("make key file {}", path.display()))?;
-            fs::write(directory.join("sealed"), "this directory is sealed with a key\n").context("note that the directory is sealed")?;
+            fs::write(directory.join("sealed"), "this directory is sealed with a key\n")
+                .context("note that the directory is sealed")?;
             parse(&text, &path.display().to_string()).map(Some)
         }
         Err(err) => Err(err).with_context(|| format!("read key file {}", path.display())),

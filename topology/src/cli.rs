@@ -99,17 +99,34 @@ pub enum Command {
 #[error("{0:#}")]
 pub struct ConfigError(pub anyhow::Error);
 
+/// The whole of a binary: parses the arguments, does what was asked, says how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(&cli);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(err) => return fail(&anyhow::anyhow!(err).context("start the runtime")),
+    };
+    match runtime.block_on(Box::pin(run(cli))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => fail(&err),
+    }
+}
+
 /// Sets up the log, to stderr.
-pub fn log(cli: &Cli) {
+fn log(cli: &Cli) {
     let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| "warn".into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     // A second set-up in one process (tests) leaves the first one.
     drop(log.try_init());
 }
 
 /// Says what failed and which code to exit with.
-#[must_use]
-pub fn fail(err: &anyhow::Error) -> ExitCode {
+fn fail(err: &anyhow::Error) -> ExitCode {
     // The first line says what failed, the second what to do.
     let text = format!("{err:#}");
     let (what, then) = text.split_once("; ").map_or((text.as_str(), None), |it| (it.0, Some(it.1)));
@@ -124,7 +141,7 @@ pub fn fail(err: &anyhow::Error) -> ExitCode {
 ///
 /// # Errors
 /// Whatever failed, in words that say what to do.
-pub async fn run(cli: Cli) -> anyhow::Result<()> {
+async fn run(cli: Cli) -> anyhow::Result<()> {
     let config = read_config(&cli);
     match cli.command {
         Command::Up { user } => up::up(&config?, &user).await,

@@ -117,10 +117,15 @@ impl Config {
     ///
     /// # Errors
     /// An unknown key or a bad value, named, with what to do.
-    pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>, flags: Table) -> anyhow::Result<Self> {
+    pub fn read(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        flags: Table,
+    ) -> anyhow::Result<Self> {
         let mut table = match file {
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("read configuration file {}", path.display()))?;
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("read configuration file {}", path.display()))?;
                 text.parse::<Table>().with_context(|| format!("parse configuration file {}", path.display()))?
             }
             None => Table::new(),
@@ -133,9 +138,9 @@ impl Config {
         for (key, value) in flags {
             table.insert(key, value);
         }
-        let config: Self = Value::Table(table)
-            .try_into()
-            .map_err(|err: toml::de::Error| anyhow::anyhow!("configuration: {}; `syncwell config` prints every key", err.message()))?;
+        let config: Self = Value::Table(table).try_into().map_err(|err: toml::de::Error| {
+            anyhow::anyhow!("configuration: {}; `syncwell config` prints every key", err.message())
+        })?;
         config.check()?;
         Ok(config)
     }
@@ -189,7 +194,9 @@ fn set(table: &mut Table, path: &[String], value: Value) -> anyhow::Result<()> {
     }
     // Our id at a provider may be a number, as it is at Strava.
     let value = match value {
-        Value::Integer(number) if last.starts_with("client_") || last == "subscription" || last == "verify_token" => Value::String(number.to_string()),
+        Value::Integer(number) if last.starts_with("client_") || last == "subscription" || last == "verify_token" => {
+            Value::String(number.to_string())
+        }
         value => value,
     };
     at.insert(last.clone(), value);
@@ -208,7 +215,12 @@ mod tests {
 
     #[test]
     fn the_environment_reaches_every_depth() {
-        let config = read(&[("SYNCWELL_PROVIDERS__STRAVA__CLIENT_ID", "12345"), ("SYNCWELL_LISTEN", "127.0.0.1:0"), ("HOME", "/root")]).unwrap();
+        let config = read(&[
+            ("SYNCWELL_PROVIDERS__STRAVA__CLIENT_ID", "12345"),
+            ("SYNCWELL_LISTEN", "127.0.0.1:0"),
+            ("HOME", "/root"),
+        ])
+        .unwrap();
         assert_eq!(config.providers["strava"].client_id.as_deref(), Some("12345"));
         assert_eq!(config.listen.port(), 0);
     }

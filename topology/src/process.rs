@@ -166,7 +166,11 @@ fn metrics() -> PrometheusHandle {
 fn endpoints(config: &Config, catalog: &Catalog) -> anyhow::Result<HashMap<String, Endpoint>> {
     for name in config.providers.keys() {
         let known: Vec<_> = catalog.iter().map(|it| it.profile().id).collect();
-        anyhow::ensure!(catalog.get(name).is_some(), "configuration: no provider is called {name}; known are {}", known.join(", "));
+        anyhow::ensure!(
+            catalog.get(name).is_some(),
+            "configuration: no provider is called {name}; known are {}",
+            known.join(", ")
+        );
     }
     let of = |profile: &Profile| {
         let said = config.providers.get(profile.id).cloned().unwrap_or_default();
@@ -176,10 +180,16 @@ fn endpoints(config: &Config, catalog: &Catalog) -> anyhow::Result<HashMap<Strin
 }
 
 fn endpoint(profile: &Profile, said: ProviderConfig) -> anyhow::Result<Endpoint> {
-    let url = |said: Option<String>, default: &str| said.unwrap_or_else(|| default.into()).trim_end_matches('/').to_owned();
+    let url =
+        |said: Option<String>, default: &str| said.unwrap_or_else(|| default.into()).trim_end_matches('/').to_owned();
     for name in said.limits.keys() {
         let known: Vec<_> = profile.limits.iter().map(|it| it.name).collect();
-        anyhow::ensure!(known.contains(&name.as_str()), "providers.{}.limits: no limit is called {name}; known are {}", profile.id, known.join(", "));
+        anyhow::ensure!(
+            known.contains(&name.as_str()),
+            "providers.{}.limits: no limit is called {name}; known are {}",
+            profile.id,
+            known.join(", ")
+        );
     }
     let keyset = match &said.keyset_file {
         Some(path) => std::fs::read(path).with_context(|| format!("read keyset file {}", path.display()))?,

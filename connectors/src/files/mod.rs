@@ -31,6 +31,10 @@ pub const APPLE_HEALTH: &str = "application/vnd.apple.health+xml";
 /// A list of the records in a folder of ours.
 pub const FOLDER: &str = "application/vnd.syncwell.folder+json";
 
+/// A run as a watch recorded it, with its file name: for demonstrations (origin and licence in `fixtures/README.md`).
+pub const RECORDED_RUN: (&str, &[u8]) =
+    ("2013-02-06-12-11-14.fit", include_bytes!("fixtures/fit/2013-02-06-12-11-14.fit"));
+
 /// The provider `files`. As a source it is given one file at a time; as a destination it is a folder, named by the
 /// session's `base_url` as a `file:///` URL.
 #[derive(Debug)]

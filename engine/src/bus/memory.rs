@@ -1,10 +1,10 @@
 //! The bus of one process: everything in memory, nothing survives it.
 //!
 //! A message stays until every group that has ever subscribed to its topic has committed it, so memory is bounded by
-//! the work in flight ([`MemoryBus::backlog`] says how much that is). Of a topic that nobody subscribes to, only the
+//! the work in flight ([`Bus::backlog`] says how much that is). Of a topic that nobody subscribes to, only the
 //! newest messages stay.
 
-use crate::bus::{Bus, Delivery, Message, Position, Subscription, Unreachable};
+use crate::bus::{Backlog, Bus, Delivery, Message, Position, Subscription, Unreachable};
 use async_trait::async_trait;
 use bytes::Bytes;
 use schemas::{
@@ -39,31 +39,11 @@ impl Shared {
     }
 }
 
-/// How much was published and not yet committed by every group that subscribed to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// Messages.
-    pub count: usize,
-    /// Bytes of their events.
-    pub bytes: usize,
-}
-
 impl MemoryBus {
     /// An empty bus.
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::new(Self { shared: Arc::default() })
-    }
-
-    /// How much is in flight, for back pressure at the intake. Topics that nobody subscribes to do not count.
-    #[must_use]
-    pub fn backlog(&self) -> Backlog {
-        let state = self.shared.lock();
-        let read = state.topics.values().filter(|it| it.n_groups > 0);
-        read.flat_map(|it| &it.partitions).fold(Backlog::default(), |sum, it| Backlog {
-            count: sum.count + it.messages.len(),
-            bytes: sum.bytes + it.bytes,
-        })
     }
 }
 
@@ -271,6 +251,15 @@ fn partition_of(key: &Subject) -> usize {
 
 #[async_trait]
 impl Bus for MemoryBus {
+    fn backlog(&self) -> Backlog {
+        let state = self.shared.lock();
+        let read = state.topics.values().filter(|it| it.n_groups > 0);
+        read.flat_map(|it| &it.partitions).fold(Backlog::default(), |sum, it| Backlog {
+            count: sum.count + it.messages.len(),
+            bytes: sum.bytes + it.bytes,
+        })
+    }
+
     async fn publish(&self, messages: Vec<Message>) -> Result<(), Unreachable> {
         let mut state = self.shared.lock();
         let mut topics: Vec<TopicName> = messages.iter().map(|it| it.topic).collect();

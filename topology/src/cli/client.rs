@@ -73,7 +73,10 @@ impl Client {
             return Ok(json);
         }
         let said = |field: &str| json.get(field).and_then(Value::as_str);
-        bail!("{}", said("detail").or(said("title")).map_or_else(|| format!("SyncWell answered {status}"), str::to_owned))
+        bail!(
+            "{}",
+            said("detail").or(said("title")).map_or_else(|| format!("SyncWell answered {status}"), str::to_owned)
+        )
     }
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {

@@ -62,7 +62,9 @@ impl Connect {
             .map(|it| ["id", "provider", "state", "connected_at"].map(|field| text(it, field).to_owned()).to_vec())
             .collect();
         if rows.is_empty() {
-            print::say("nothing is connected; `syncwell connect strava` or `syncwell connect files --folder DIR` does it");
+            print::say(
+                "nothing is connected; `syncwell connect strava` or `syncwell connect files --folder DIR` does it",
+            );
             return Ok(());
         }
         print::data(&print::table(&["connection", "provider", "state", "connected at"], &rows));

@@ -33,7 +33,8 @@ impl Simulate {
         let bind = || format!("listen on {address}; choose another with --listen");
         let running = match self.provider.as_str() {
             "strava" => {
-                let simulator = strava::simulator::Simulator::new(Kit::default(), strava::simulator::Options::default());
+                let simulator =
+                    strava::simulator::Simulator::new(Kit::default(), strava::simulator::Options::default());
                 super::demo::accounts::load_strava(&simulator, 1, self.seed);
                 simulator.start(address).await.with_context(bind)?
             }
@@ -67,7 +68,9 @@ impl Normalize {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let catalog = connectors::catalog();
         let known: Vec<_> = catalog.iter().map(|it| it.profile().id).collect();
-        let provider = catalog.get(&self.provider).with_context(|| format!("no provider is called {}; known are {}", self.provider, known.join(", ")))?;
+        let provider = catalog
+            .get(&self.provider)
+            .with_context(|| format!("no provider is called {}; known are {}", self.provider, known.join(", ")))?;
         let data_type: Option<DataType> = match self.kind.as_str() {
             "any" => None,
             kind => Some(kind.parse()?),
@@ -88,9 +91,15 @@ impl Normalize {
     }
 
     /// The pages of a file: those that the provider cuts it into, or the whole of a page that was saved.
-    fn parts<'a>(&'a self, provider: &'a dyn engine::provider::DataProvider, name: &str) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<(String, Vec<u8>)>> + 'a>> {
+    fn parts<'a>(
+        &'a self,
+        provider: &'a dyn engine::provider::DataProvider,
+        name: &str,
+    ) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<(String, Vec<u8>)>> + 'a>> {
         if provider.profile().access == engine::provider::Access::File {
-            let parts = provider.split(Box::new(open(&self.file)?), name).with_context(|| format!("read {}", self.file.display()))?;
+            let parts = provider
+                .split(Box::new(open(&self.file)?), name)
+                .with_context(|| format!("read {}", self.file.display()))?;
             let path = self.file.clone();
             let part = move |it: Result<engine::provider::Part, engine::provider::SplitError>| {
                 let part = it.with_context(|| format!("read {}", path.display()))?;
@@ -121,7 +130,8 @@ pub(super) async fn topology() -> anyhow::Result<()> {
 }
 
 async fn drawing(directory: &Path) -> anyhow::Result<String> {
-    let config = Config { data: directory.to_owned(), listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::default() };
+    let config =
+        Config { data: directory.to_owned(), listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::default() };
     let process = Process::open(&config, connectors::catalog(), engine::clock::Clock::real()).await?;
     Ok(draw(&process.means))
 }

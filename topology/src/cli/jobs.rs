@@ -74,7 +74,8 @@ impl Sync {
 /// Makes sure that a config between two connections carries a type.
 pub(super) async fn carry(client: &Client, source: &str, destination: &str, data_type: &str) -> anyhow::Result<()> {
     let configs = client.get("/v1/sync-configs").await?;
-    let stands = items(&configs).iter().find(|it| text(it, "source") == source && text(it, "destination") == destination);
+    let stands =
+        items(&configs).iter().find(|it| text(it, "source") == source && text(it, "destination") == destination);
     let mut data_types: Vec<Value> = stands.and_then(|it| it["data_types"].as_array()).cloned().unwrap_or_default();
     let enabled = stands.is_none_or(|it| it["enabled"].as_bool().unwrap_or(true));
     if enabled && data_types.iter().any(|it| it == data_type) {
@@ -101,7 +102,10 @@ pub(super) fn find(connections: &Value, wanted: &str) -> anyhow::Result<String> 
     match of.as_slice() {
         [one] => Ok(text(one, "id").to_owned()),
         [] => bail!("nothing is connected as {wanted}; `syncwell connect` lists what is"),
-        _ => bail!("{wanted} is connected {} times; name the connection by its id (`syncwell connect` lists them)", of.len()),
+        _ => bail!(
+            "{wanted} is connected {} times; name the connection by its id (`syncwell connect` lists them)",
+            of.len()
+        ),
     }
 }
 
@@ -142,7 +146,8 @@ impl StatusOf {
         print::data(&counts_table(&status));
         if let Some(records) = &records {
             let fields = ["record", "data_type", "action", "reason", "starts_at"];
-            let rows: Vec<_> = items(records).iter().map(|it| fields.map(|field| text(it, field).to_owned()).to_vec()).collect();
+            let rows: Vec<_> =
+                items(records).iter().map(|it| fields.map(|field| text(it, field).to_owned()).to_vec()).collect();
             print::data(&print::table(&["record", "type", "decision", "why", "starts at"], &rows));
         }
         Ok(())
@@ -153,7 +158,10 @@ impl StatusOf {
         if self.target.json {
             return print::json(&jobs);
         }
-        let rows: Vec<_> = items(&jobs).iter().map(|it| ["id", "state", "accepted_at"].map(|field| text(it, field).to_owned()).to_vec()).collect();
+        let rows: Vec<_> = items(&jobs)
+            .iter()
+            .map(|it| ["id", "state", "accepted_at"].map(|field| text(it, field).to_owned()).to_vec())
+            .collect();
         if rows.is_empty() {
             print::say("no sync yet; `syncwell sync` or `syncwell import` makes one");
             return Ok(());
@@ -193,7 +201,11 @@ pub(super) fn explained(it: &Value) -> String {
     let decision = &it["decision"];
     let mut lines = vec![format!(
         "record {} ({}): {} at its destination, version {} of {}",
-        text(it, "record"), text(it, "data_type"), text(it, "state"), it["version"], it["planned_version"],
+        text(it, "record"),
+        text(it, "data_type"),
+        text(it, "state"),
+        it["version"],
+        it["planned_version"],
     )];
     if decision.is_object() {
         lines.push(format!("  why: {}", text(decision, "sentence")));
@@ -237,7 +249,12 @@ pub(super) fn counts_table(status: &Value) -> String {
         }
     }
     for issue in items(&status["issues"]) {
-        rows.push(vec![String::new(), String::new(), String::new(), format!("{} {}", issue["count"], text(issue, "code"))]);
+        rows.push(vec![
+            String::new(),
+            String::new(),
+            String::new(),
+            format!("{} {}", issue["count"], text(issue, "code")),
+        ]);
     }
     print::table(&["to", "type", "read", "what became of it"], &rows)
 }
