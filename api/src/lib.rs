@@ -1,1 +1,34 @@
-//! api
+//! The HTTP API: handlers that translate and delegate.
+//!
+//! Read in this order: [`App`] (what it delegates to) and [`router`] (every route, in one table), [`problem`] (every
+//! error), then the handlers: `connections`, `configs`, `jobs`, `stream`, `imports`, `records`, `webhooks`, `system`.
+//! `edge` bounds what a request may cost, `auth` says whose it is, [`serve`] runs connections.
+
+mod app;
+mod auth;
+mod configs;
+mod connections;
+mod edge;
+mod extract;
+mod imports;
+mod jobs;
+mod limits;
+mod openapi;
+pub mod problem;
+mod providers;
+mod records;
+mod routes;
+mod serve;
+mod shares;
+mod stream;
+mod system;
+#[cfg(test)]
+mod tests;
+pub mod views;
+mod webhooks;
+
+pub use app::App;
+pub use limits::Limits;
+pub use openapi::openapi;
+pub use routes::router;
+pub use serve::serve;

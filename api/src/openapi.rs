@@ -1,0 +1,43 @@
+//! The OpenAPI document, from the handlers.
+
+use crate::{configs, connections, imports, jobs, problem, providers, records, stream, system, webhooks};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+/// The OpenAPI document of every route.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "SyncWell", description = "Syncs health data between services. Every route needs an access token \
+        but for `/healthz`, `/readyz`, the callback of a grant and notifications, which prove themselves otherwise."),
+    paths(
+        system::healthz, system::readyz, system::metrics,
+        providers::list,
+        connections::list, connections::start, connections::disconnect, connections::callback,
+        configs::list, configs::put, configs::remove,
+        jobs::list, jobs::submit, jobs::status, stream::events,
+        imports::import, records::explain,
+        webhooks::hear,
+    ),
+    security(("bearer" = [])),
+    modifiers(&Shared)
+)]
+struct Document;
+
+/// What no single handler says.
+struct Shared;
+
+impl Modify for Shared {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        components.schemas.extend([problem::schema()]);
+    }
+}

@@ -1,0 +1,66 @@
+//! Every route, in one table.
+
+use crate::{
+    App,
+    app::{Shared, Web},
+    configs, connections,
+    edge::{Pace, bounded, observed, panicked},
+    imports, jobs,
+    problem::{Code, Problem},
+    providers, records, stream, system, webhooks,
+};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
+    routing::{MethodRouter, delete, get, post},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// The room that a form takes besides its file.
+const FORM_BYTES_MAX: usize = 64 * 1024;
+
+/// Every path, how long it may take, and what it does.
+pub(crate) fn routes() -> Vec<(&'static str, Pace, MethodRouter<Shared>)> {
+    vec![
+        ("/healthz", Pace::Probe, get(system::healthz)),
+        ("/readyz", Pace::Probe, get(system::readyz)),
+        ("/metrics", Pace::Quick, get(system::metrics)),
+        ("/v1/providers", Pace::Quick, get(providers::list)),
+        ("/v1/connections", Pace::Quick, get(connections::list)),
+        ("/v1/connections/{name}", Pace::Provider, post(connections::start).delete(connections::disconnect)),
+        ("/v1/connections/{name}/callback", Pace::Provider, get(connections::callback)),
+        ("/v1/sync-configs", Pace::Quick, get(configs::list).put(configs::put)),
+        ("/v1/sync-configs/{id}", Pace::Quick, delete(configs::remove)),
+        ("/v1/sync-jobs", Pace::Quick, get(jobs::list).post(jobs::submit)),
+        ("/v1/sync-jobs/{id}", Pace::Quick, get(jobs::status)),
+        ("/v1/sync-jobs/{id}/events", Pace::Quick, get(stream::events)),
+        ("/v1/imports", Pace::Import, post(imports::import)),
+        ("/v1/records/{id}/explain", Pace::Quick, get(records::explain)),
+        ("/v1/webhooks/{provider}", Pace::Quick, get(webhooks::hear).post(webhooks::hear)),
+    ]
+}
+
+/// The API over an app.
+pub fn router(app: App) -> Router {
+    table(app, routes())
+}
+
+/// These routes over an app.
+pub(crate) fn table(app: App, routes: Vec<(&'static str, Pace, MethodRouter<Shared>)>) -> Router {
+    let import_bytes_max = app.limits.import_bytes_max.saturating_add(FORM_BYTES_MAX);
+    let web = Web::new(app);
+    let mut router = Router::new();
+    for (path, pace, methods) in routes {
+        router = router.route(path, methods.layer(from_fn_with_state((web.clone(), pace), bounded)));
+    }
+    let no_such_route = || async { Problem::new(Code::NoSuchRoute, "see docs/openapi.json for the paths there are") };
+    let no_such_method = || async { Problem::new(Code::MethodNotAllowed, "see the `Allow` header for those it has") };
+    router
+        .method_not_allowed_fallback(no_such_method)
+        .fallback(no_such_route)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(DefaultBodyLimit::max(import_bytes_max))
+        .layer(from_fn_with_state(web.clone(), observed))
+        .with_state(web)
+}
