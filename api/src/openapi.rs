@@ -22,7 +22,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         connections::list, connections::start, connections::disconnect, connections::callback,
         configs::list, configs::put, configs::remove,
         jobs::list, jobs::submit, jobs::status, stream::events,
-        imports::import, records::explain,
+        imports::import, records::explain, records::of_job,
         webhooks::hear,
     ),
     security(("bearer" = [])),

@@ -35,6 +35,7 @@ pub(crate) fn routes() -> Vec<(&'static str, Pace, MethodRouter<Shared>)> {
         ("/v1/sync-jobs", Pace::Quick, get(jobs::list).post(jobs::submit)),
         ("/v1/sync-jobs/{id}", Pace::Quick, get(jobs::status)),
         ("/v1/sync-jobs/{id}/events", Pace::Quick, get(stream::events)),
+        ("/v1/sync-jobs/{id}/records", Pace::Quick, get(records::of_job)),
         ("/v1/imports", Pace::Import, post(imports::import)),
         ("/v1/records/{id}/explain", Pace::Quick, get(records::explain)),
         ("/v1/webhooks/{provider}", Pace::Quick, get(webhooks::hear).post(webhooks::hear)),

@@ -82,7 +82,7 @@ fn machine_time() -> Instant {
 }
 
 /// The hands of a manual clock.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ManualClock(Arc<watch::Sender<Instant>>);
 
 impl ManualClock {

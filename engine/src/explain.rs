@@ -97,6 +97,55 @@ pub async fn explain(
     Ok(explanations)
 }
 
+/// What was decided about one record of a sync, in short.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Decided {
+    /// The item, by which it can be explained.
+    pub record: ItemId,
+    /// Its type.
+    pub data_type: DataType,
+    /// When the record starts.
+    pub starts_at: Instant,
+    /// The destination.
+    pub destination: schemas::id::ConnectionId,
+    /// What was decided.
+    pub action: Action,
+    /// Why, for a skip.
+    pub reason: Option<Reason>,
+}
+
+/// What was decided in a sync of a person, record by record; `None` if they have no such sync.
+///
+/// # Errors
+/// When the store cannot be reached.
+pub async fn decided(
+    store: &Store,
+    contents: &Contents,
+    subject: &Subject,
+    sync: SyncId,
+) -> Result<Option<Vec<Decided>>, Unreachable> {
+    let events = store.log.events(subject, sync).await?;
+    let story = Story::read(&events).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
+    if story.first().is_none() {
+        return Ok(None);
+    }
+    let mut all = Vec::new();
+    for resolved in story.resolved() {
+        let Some(sealed) = &resolved.body.decisions else { continue };
+        let Some(opened) = contents.open_value::<Decisions>(subject, sealed).await? else { continue };
+        let destination = resolved.body.destination.account.connection;
+        all.extend(opened.decisions.into_iter().map(|it| Decided {
+            record: it.item,
+            data_type: it.data_type,
+            starts_at: it.time.start,
+            destination,
+            action: it.action,
+            reason: it.reason,
+        }));
+    }
+    Ok(Some(all))
+}
+
 async fn why(
     store: &Store,
     contents: &Contents,

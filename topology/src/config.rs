@@ -40,6 +40,9 @@ pub struct Config {
     /// A file that holds that key; absent: `key` in `data`, made on the first start.
     #[serde(default)]
     pub key_file: Option<PathBuf>,
+    /// The directory below which an API client may connect folders; absent: `data`.
+    #[serde(default)]
+    pub folders: Option<PathBuf>,
     /// Providers, by catalogue name.
     #[serde(default)]
     pub providers: BTreeMap<String, ProviderConfig>,
@@ -107,6 +110,7 @@ impl Default for Config {
             public_url: None,
             key: None,
             key_file: None,
+            folders: None,
             providers: BTreeMap::new(),
         }
     }

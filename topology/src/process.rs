@@ -21,7 +21,7 @@ use engine::{
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use schemas::{event::Lane, id::Subject, time::Instant};
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 /// How long a drain may take in all.
@@ -42,6 +42,7 @@ pub struct Process {
     pub public_url: String,
     listener: TcpListener,
     backends: Backends,
+    folders: PathBuf,
     metrics: PrometheusHandle,
 }
 
@@ -74,7 +75,9 @@ impl Process {
         let intake = Intake { runner: runner.clone(), accounts: accounts.clone(), contents: contents.clone() };
         let connect = Connect { accounts: accounts.clone(), intake: intake.clone() };
         let means = Means { accounts, contents, store };
-        Ok(Self { means, runner, intake, connect, public_url, listener, backends, metrics: metrics() })
+        let folders = config.folders.clone().unwrap_or_else(|| config.data.clone());
+        let folders = std::path::absolute(folders).context("find the directory of folders")?;
+        Ok(Self { means, runner, intake, connect, public_url, listener, backends, folders, metrics: metrics() })
     }
 
     /// Where the API listens.
@@ -132,6 +135,7 @@ impl Process {
             metrics: Arc::new(move || handle.render()),
             ready: is_ready,
             limits: Limits::default(),
+            folders: Some(self.folders),
         };
         let limits = app.limits.clone();
         let router = api::router(app);

@@ -31,7 +31,9 @@ impl Client {
             };
             return Ok(Self { url: url.trim_end_matches('/').into(), token, http, own: None });
         }
-        let own = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), public_url: None, ..config.clone() };
+        // The person at this machine may name any of its folders.
+        let folders = Some(config.folders.clone().unwrap_or_else(|| "/".into()));
+        let own = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), public_url: None, folders, ..config.clone() };
         let process = Process::open(&own, connectors::catalog(), clock()).await?;
         Self::of(process, &target.user).await
     }

@@ -138,7 +138,7 @@ async fn drawing(directory: &Path) -> anyhow::Result<String> {
 
 /// The drawing of the flow.
 #[must_use]
-pub fn draw(means: &Means) -> String {
+pub(super) fn draw(means: &Means) -> String {
     flow(Lane::Hot, means).to_string()
 }
 
