@@ -74,14 +74,15 @@ impl World {
     }
 }
 
-/// Loads an athlete of a Strava simulator with recorded activities.
+/// Loads an athlete of a Strava simulator with recorded activities, at the times at which they were recorded (the
+/// simulator moves them by a day for each step of its own seed, up to a year): two of them are also at Google Health.
 pub(in crate::cli) fn load_strava(simulator: &strava::simulator::Simulator, athlete: u64, seed: u64) {
     simulator.seed_athlete(strava::simulator::Athlete {
         id: athlete,
         offset_seconds: 7_200,
         zone: "Europe/Berlin".into(),
     });
-    for activity in strava::simulator::demo_activities(seed) {
+    for activity in strava::simulator::demo_activities(seed * 366) {
         simulator.seed_activity(athlete, activity.detail, activity.streams);
     }
 }
