@@ -274,12 +274,26 @@ impl People {
         Ok(found.map(|it| it.1).filter(|it| it.expires_at.is_none_or(|at| at > self.clock.now())))
     }
 
-    /// Whether any access token was ever made here.
+    /// Whether there is an access token that does not end by itself.
     ///
     /// # Errors
     /// When the store cannot be reached.
-    pub async fn has_tokens(&self) -> Result<bool, Unreachable> {
-        Ok(!self.rows.list("", "access_token").await?.is_empty())
+    pub async fn has_lasting_token(&self) -> Result<bool, Unreachable> {
+        let all: Vec<AccessToken> = self.list(&Subject(String::new()), "access_token").await?;
+        Ok(all.iter().any(|it| it.expires_at.is_none()))
+    }
+
+    /// Forgets an access token.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn forget_token(&self, token: &str) -> Result<(), Unreachable> {
+        let nobody = Subject(String::new());
+        let id = digest(token);
+        if let Some((version, _)) = self.get::<AccessToken>(&nobody, "access_token", &id).await? {
+            self.rows.delete(&key(&nobody, "access_token", &id), version).await?;
+        }
+        Ok(())
     }
 
     /// Remembers whom a grant's `state` was made for.

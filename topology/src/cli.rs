@@ -61,6 +61,9 @@ pub enum Command {
         /// The user that the first access token is for.
         #[arg(long, default_value = "me", value_name = "NAME")]
         user: String,
+        /// Make and print another access token, as at the first start.
+        #[arg(long)]
+        new_token: bool,
     },
     /// Shows a whole sync between simulated accounts, twice; needs nothing.
     Demo(demo::Demo),
@@ -116,7 +119,9 @@ pub fn main() -> ExitCode {
 
 /// Sets up the log, to stderr.
 fn log(cli: &Cli) {
-    let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| "warn".into());
+    // The Avro library says at every start which schemas it parses.
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("apache_avro=warn,{}", cli.log))
+        .unwrap_or_else(|_| "warn".into());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -144,7 +149,7 @@ fn fail(err: &anyhow::Error) -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<()> {
     let config = read_config(&cli);
     match cli.command {
-        Command::Up { user } => up::up(&config?, &user).await,
+        Command::Up { user, new_token } => up::up(&config?, &user, new_token).await,
         Command::Demo(demo) => demo.run().await,
         Command::Import(import) => import.run(&config?).await,
         Command::Connect(connect) => connect.run(&config?).await,

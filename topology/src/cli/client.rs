@@ -4,6 +4,7 @@
 use super::{Target, up::clock};
 use crate::{config::Config, process::Process};
 use anyhow::{Context, bail};
+use engine::people::People;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use std::{net::SocketAddr, time::Duration};
@@ -18,7 +19,15 @@ pub(super) struct Client {
     url: String,
     token: String,
     http: reqwest::Client,
-    own: Option<(watch::Sender<bool>, JoinHandle<anyhow::Result<()>>)>,
+    own: Option<Own>,
+}
+
+/// A SyncWell that a command runs for itself.
+#[derive(Debug)]
+struct Own {
+    stop: watch::Sender<bool>,
+    running: JoinHandle<anyhow::Result<()>>,
+    people: People,
 }
 
 impl Client {
@@ -45,8 +54,9 @@ impl Client {
         let token = process.make_token(user, "command line", Some(expires_at)).await?;
         let url = format!("http://{}", process.address()?);
         let (stop, stopped) = watch::channel(false);
+        let people = process.means.accounts.people.clone();
         let running = tokio::spawn(Box::pin(process.run(stopped)));
-        Ok(Self { url, token, http, own: Some((stop, running)) })
+        Ok(Self { url, token, http, own: Some(Own { stop, running, people }) })
     }
 
     /// The same API for another user's token.
@@ -56,9 +66,10 @@ impl Client {
 
     /// Drains and stops what the command ran itself.
     pub(super) async fn close(self) -> anyhow::Result<()> {
-        let Some((stop, running)) = self.own else { return Ok(()) };
-        stop.send_replace(true);
-        running.await.context("stop")?
+        let Some(own) = self.own else { return Ok(()) };
+        own.people.forget_token(&self.token).await?;
+        own.stop.send_replace(true);
+        own.running.await.context("stop")?
     }
 
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {

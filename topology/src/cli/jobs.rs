@@ -158,10 +158,11 @@ impl StatusOf {
         if self.target.json {
             return print::json(&jobs);
         }
-        let rows: Vec<_> = items(&jobs)
-            .iter()
-            .map(|it| ["id", "state", "accepted_at"].map(|field| text(it, field).to_owned()).to_vec())
-            .collect();
+        let row = |it: &Value| {
+            let state = if it["settled"] == true { "over" } else { "on its way" };
+            vec![text(it, "id").to_owned(), state.to_owned(), text(it, "accepted_at").to_owned()]
+        };
+        let rows: Vec<_> = items(&jobs).iter().map(row).collect();
         if rows.is_empty() {
             print::say("no sync yet; `syncwell sync` or `syncwell import` makes one");
             return Ok(());

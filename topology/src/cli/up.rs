@@ -7,11 +7,12 @@ use engine::clock::Clock;
 use tokio::sync::watch;
 
 /// Runs until Ctrl-C or SIGTERM, then drains.
-pub(super) async fn up(config: &Config, user: &str) -> anyhow::Result<()> {
+pub(super) async fn up(config: &Config, user: &str, new_token: bool) -> anyhow::Result<()> {
     let process = Process::open(config, connectors::catalog(), clock()).await?;
     let url = process.public_url.clone();
-    if !process.means.accounts.people.has_tokens().await.context("look for access tokens")? {
-        let token = process.make_token(user, "first", None).await?;
+    let has_token = process.means.accounts.people.has_lasting_token().await.context("look for access tokens")?;
+    if new_token || !has_token {
+        let token = process.make_token(user, "made at start", None).await?;
         print::say(&format!("access token of user {user:?}, shown only now:"));
         print::data(&token);
     }
