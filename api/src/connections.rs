@@ -73,6 +73,9 @@ pub(crate) async fn start(
         let connection = place(&web, &subject, &provider, &folder).await?;
         return Ok((StatusCode::CREATED, Json(Begun::Connected(connection))));
     }
+    if connect.accounts.catalog.get(&provider).is_some() && !connect.needs_grant(&provider) {
+        return Err(Problem::new(Code::Invalid, format!("folder: is missing; {provider} is not connected by a grant")));
+    }
     let redirect = format!("{}/v1/connections/{provider}/callback", web.app.public_url);
     if body.redirect_uri.is_some_and(|it| it != redirect) {
         return Err(Problem::new(Code::Invalid, format!("redirect_uri: must be {redirect}, or be left out")));

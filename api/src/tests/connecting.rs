@@ -61,7 +61,7 @@ async fn a_grant_is_only_begun_where_there_is_one_and_comes_back_here() {
     start("watch", elsewhere).await.is_problem(422, "invalid", "redirect_uri");
     start("watch", json!({"redirect_uri": "https://sync.example/v1/connections/watch/callback"})).await.is(201);
     start("ring", json!({})).await.is_problem(404, "not_found", "ring");
-    start("scale", json!({})).await.is_problem(422, "impossible", "no client");
+    start("scale", json!({})).await.is_problem(422, "invalid", "folder: is missing");
     let path = "/v1/connections/watch";
     answer(world.request(Method::POST, path).bearer_auth(ANNA)).await.is(201);
     answer(world.request(Method::POST, path)).await.is_problem(401, "unauthorized", "Bearer");

@@ -193,6 +193,9 @@ async fn a_file_is_imported_once_to_its_destinations() {
     let status = world.get(first.header("location"), ANNA).await;
     assert_eq!(status.json()["source"]["provider"], "files");
     import(&world, form("%a", scale), Some("key")).await.is(202);
+    let large = Part::bytes([b"%".as_slice(), &[b'x'; 3 << 20]].concat());
+    let large = Form::new().text("destination", scale.to_string()).part("file", large);
+    import(&world, large, None).await.is(202);
     import(&world, form("%b", scale), Some("key")).await.is_problem(422, "key_reused", "key");
 }
 
