@@ -49,7 +49,7 @@ const fn yes() -> bool {
 }
 
 /// Every sync config of the person.
-#[utoipa::path(get, path = "/v1/sync-configs", tag = "sync configs",
+#[utoipa::path(get, path = "/v1/sync-configs", operation_id = "list_sync_configs", tag = "sync configs",
     responses((status = 200, description = "Every config.", body = [ConfigView]), Problems))]
 pub(crate) async fn list(
     State(web): State<Shared>,
@@ -60,7 +60,7 @@ pub(crate) async fn list(
 }
 
 /// Makes or changes the sync config between two connections. What cannot work is refused, with what would.
-#[utoipa::path(put, path = "/v1/sync-configs", tag = "sync configs", request_body = PutConfig,
+#[utoipa::path(put, path = "/v1/sync-configs", operation_id = "put_sync_config", tag = "sync configs", request_body = PutConfig,
     responses((status = 200, description = "The config as it stands now.", body = ConfigView), Problems))]
 pub(crate) async fn put(
     State(web): State<Shared>,
@@ -74,7 +74,7 @@ pub(crate) async fn put(
 }
 
 /// Removes a sync config.
-#[utoipa::path(delete, path = "/v1/sync-configs/{id}", tag = "sync configs",
+#[utoipa::path(delete, path = "/v1/sync-configs/{id}", operation_id = "remove_sync_config", tag = "sync configs",
     params(("id" = uuid::Uuid, Path, description = "The config's id.")),
     responses((status = 204, description = "Removed."), Problems))]
 pub(crate) async fn remove(

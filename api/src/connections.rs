@@ -48,7 +48,7 @@ pub(crate) enum Begun {
 }
 
 /// Every connection of the person.
-#[utoipa::path(get, path = "/v1/connections", tag = "connections",
+#[utoipa::path(get, path = "/v1/connections", operation_id = "list_connections", tag = "connections",
     responses((status = 200, description = "Every connection.", body = [ConnectionView]), Problems))]
 pub(crate) async fn list(
     State(web): State<Shared>,
@@ -59,7 +59,7 @@ pub(crate) async fn list(
 }
 
 /// Begins to connect an account at a provider, or connects a folder.
-#[utoipa::path(post, path = "/v1/connections/{name}", tag = "connections", request_body(content = Option<Start>),
+#[utoipa::path(post, path = "/v1/connections/{name}", operation_id = "start_connection", tag = "connections", request_body(content = Option<Start>),
     params(("name" = String, Path, description = "The provider's name.")),
     responses((status = 201, description = "Begun, or connected.", body = Begun), Problems))]
 pub(crate) async fn start(
@@ -72,6 +72,9 @@ pub(crate) async fn start(
     if let Some(folder) = body.folder {
         let connection = place(&web, &subject, &provider, &folder).await?;
         return Ok((StatusCode::CREATED, Json(Begun::Connected(connection))));
+    }
+    if connect.accounts.catalog.get(&provider).is_some() && !connect.needs_grant(&provider) {
+        return Err(Problem::new(Code::Invalid, format!("folder: is missing; {provider} is not connected by a grant")));
     }
     let redirect = format!("{}/v1/connections/{provider}/callback", web.app.public_url);
     if body.redirect_uri.is_some_and(|it| it != redirect) {
@@ -130,7 +133,7 @@ pub(crate) struct Callback {
 }
 
 /// Ends connecting an account; the provider sends the person's browser here. Protected by its single-use state.
-#[utoipa::path(get, path = "/v1/connections/{provider}/callback", tag = "connections", security(()),
+#[utoipa::path(get, path = "/v1/connections/{provider}/callback", operation_id = "end_grant", tag = "connections", security(()),
     params(("provider" = String, Path, description = "The provider's name."), Callback),
     responses((status = 200, description = "Connected.", body = ConnectionView), Problems))]
 pub(crate) async fn callback(
@@ -163,7 +166,7 @@ pub(crate) struct Disconnected {
 }
 
 /// Disconnects an account: nothing is read or written there any more, and the tokens are destroyed.
-#[utoipa::path(delete, path = "/v1/connections/{name}", tag = "connections",
+#[utoipa::path(delete, path = "/v1/connections/{name}", operation_id = "disconnect", tag = "connections",
     params(("name" = uuid::Uuid, Path, description = "The connection's id.")),
     responses((status = 200, description = "Disconnected.", body = Disconnected), Problems))]
 pub(crate) async fn disconnect(

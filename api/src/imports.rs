@@ -55,7 +55,7 @@ pub(crate) struct ImportForm {
 }
 
 /// Imports a file to destinations. Without a key, the same file to the same destinations is the same job.
-#[utoipa::path(post, path = "/v1/imports", tag = "imports",
+#[utoipa::path(post, path = "/v1/imports", operation_id = "import_file", tag = "imports",
     request_body(content = ImportForm, content_type = "multipart/form-data"),
     params(("Idempotency-Key" = Option<String>, Header, description = "New for every command; 1 to 255 characters.")),
     responses((status = 202, description = "Accepted.", body = Accepted,

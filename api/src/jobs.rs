@@ -47,7 +47,7 @@ pub(crate) struct PostJob {
 }
 
 /// Takes a command to sync. The same key on the same command is the same job.
-#[utoipa::path(post, path = "/v1/sync-jobs", tag = "sync jobs", request_body = PostJob,
+#[utoipa::path(post, path = "/v1/sync-jobs", operation_id = "submit_sync_job", tag = "sync jobs", request_body = PostJob,
     params(("Idempotency-Key" = String, Header, description = "New for every command; 1 to 255 characters.")),
     responses((status = 202, description = "Accepted.", body = Accepted,
         headers(("Location" = String, description = "Where its status is."))), Problems))]
@@ -73,7 +73,7 @@ pub(crate) fn accepted(id: SyncId) -> Response {
 }
 
 /// The person's latest jobs, newest first.
-#[utoipa::path(get, path = "/v1/sync-jobs", tag = "sync jobs",
+#[utoipa::path(get, path = "/v1/sync-jobs", operation_id = "list_sync_jobs", tag = "sync jobs",
     responses((status = 200, description = "At most 100 jobs.", body = [JobView]), Problems))]
 pub(crate) async fn list(
     State(web): State<Shared>,
@@ -85,7 +85,7 @@ pub(crate) async fn list(
 }
 
 /// How a job stands.
-#[utoipa::path(get, path = "/v1/sync-jobs/{id}", tag = "sync jobs",
+#[utoipa::path(get, path = "/v1/sync-jobs/{id}", operation_id = "get_sync_job", tag = "sync jobs",
     params(("id" = uuid::Uuid, Path, description = "The job's id.")),
     responses((status = 200, description = "How it stands.", body = JobStatus), Problems))]
 pub(crate) async fn status(

@@ -23,7 +23,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         configs::list, configs::put, configs::remove,
         jobs::list, jobs::submit, jobs::status, stream::events,
         imports::import, records::explain, records::of_job,
-        webhooks::hear,
+        webhooks::hear, webhooks::handshake,
     ),
     security(("bearer" = [])),
     modifiers(&Shared)

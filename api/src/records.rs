@@ -19,7 +19,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Why a record is where it is.
-#[utoipa::path(get, path = "/v1/records/{id}/explain", tag = "records",
+#[utoipa::path(get, path = "/v1/records/{id}/explain", operation_id = "explain_record", tag = "records",
     params(("id" = uuid::Uuid, Path, description = "The record's id.")),
     responses((status = 200, description = "One explanation a destination.", body = [ExplanationView]), Problems))]
 pub(crate) async fn explain(

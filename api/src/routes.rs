@@ -29,7 +29,7 @@ pub(crate) fn routes() -> Vec<(&'static str, Pace, MethodRouter<Shared>)> {
         ("/v1/providers", Pace::Quick, get(providers::list)),
         ("/v1/connections", Pace::Quick, get(connections::list)),
         ("/v1/connections/{name}", Pace::Provider, post(connections::start).delete(connections::disconnect)),
-        ("/v1/connections/{name}/callback", Pace::Provider, get(connections::callback)),
+        ("/v1/connections/{provider}/callback", Pace::Provider, get(connections::callback)),
         ("/v1/sync-configs", Pace::Quick, get(configs::list).put(configs::put)),
         ("/v1/sync-configs/{id}", Pace::Quick, delete(configs::remove)),
         ("/v1/sync-jobs", Pace::Quick, get(jobs::list).post(jobs::submit)),
@@ -38,7 +38,7 @@ pub(crate) fn routes() -> Vec<(&'static str, Pace, MethodRouter<Shared>)> {
         ("/v1/sync-jobs/{id}/records", Pace::Quick, get(records::of_job)),
         ("/v1/imports", Pace::Import, post(imports::import)),
         ("/v1/records/{id}/explain", Pace::Quick, get(records::explain)),
-        ("/v1/webhooks/{provider}", Pace::Quick, get(webhooks::hear).post(webhooks::hear)),
+        ("/v1/webhooks/{provider}", Pace::Quick, get(webhooks::handshake).post(webhooks::hear)),
     ]
 }
 

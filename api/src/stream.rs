@@ -25,7 +25,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 
 /// How a job stands, on every change until it is over: events of the name `status`, each with a whole status. The
 /// stream ends when the job is over, when the server stops, or after an hour; a client then asks again.
-#[utoipa::path(get, path = "/v1/sync-jobs/{id}/events", tag = "sync jobs",
+#[utoipa::path(get, path = "/v1/sync-jobs/{id}/events", operation_id = "follow_sync_job", tag = "sync jobs",
     params(("id" = uuid::Uuid, Path, description = "The job's id.")),
     responses((status = 200, description = "Server-sent events; the data of each is a JobStatus.",
         body = JobStatus, content_type = "text/event-stream"), Problems))]

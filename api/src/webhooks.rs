@@ -12,12 +12,12 @@ use axum::{
 };
 use engine::provider::WebhookRequest;
 
-/// Hears a notification of a provider, or answers its handshake. Proven by its signature over the raw body.
-#[utoipa::path(method(get, post), path = "/v1/webhooks/{provider}", tag = "webhooks", security(()),
-    operation_id = "hear_notification",
+/// Hears a notification of a provider. Proven by its signature over the raw body.
+#[utoipa::path(post, path = "/v1/webhooks/{provider}", tag = "webhooks", operation_id = "hear_notification",
+    security(()),
     params(("provider" = String, Path, description = "The provider's name.")),
-    responses((status = 200, description = "What this provider wants to hear.", body = String,
-        content_type = "application/json"), Problems))]
+    responses((status = 200, description = "Taken; in the status and words that this provider wants to hear.",
+        body = String, content_type = "application/json"), Problems))]
 pub(crate) async fn hear(
     State(web): State<Shared>,
     Path(provider): Path<String>,
@@ -36,4 +36,19 @@ pub(crate) async fn hear(
         return Ok(status.into_response());
     }
     Ok((status, [(header::CONTENT_TYPE, "application/json")], answer.body).into_response())
+}
+
+/// Answers the handshake by which a provider makes sure that notifications are wanted here.
+#[utoipa::path(get, path = "/v1/webhooks/{provider}", tag = "webhooks", operation_id = "answer_handshake",
+    security(()),
+    params(("provider" = String, Path, description = "The provider's name.")),
+    responses((status = 200, description = "What this provider wants to hear.", body = String,
+        content_type = "application/json"), Problems))]
+pub(crate) async fn handshake(
+    web: State<Shared>,
+    provider: Path<String>,
+    query: RawQuery,
+    request: Request,
+) -> Result<Response, Problem> {
+    hear(web, provider, query, request).await
 }
