@@ -7,7 +7,7 @@ use crate::{
 };
 use axum::{
     body::Body,
-    extract::{FromRequest, FromRequestParts, Path, Request},
+    extract::{FromRequest, FromRequestParts, Path, Request, rejection::JsonRejection},
     http::{HeaderMap, header, request::Parts},
 };
 use futures::StreamExt;
@@ -79,7 +79,6 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    use axum::extract::rejection::JsonRejection;
     if depth(bytes) > DEPTH_MAX {
         return Err(Problem::new(Code::TooDeep, format!("json may be nested {DEPTH_MAX} deep")));
     }
