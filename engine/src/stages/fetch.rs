@@ -222,7 +222,7 @@ impl Fetch {
                 let what = FetchRequest { data_type, what: What::Named(ids), cursor: None };
                 match self.read(input, source, &what).await? {
                     Ok(page) => {
-                        let at = page.provider_time.unwrap_or_else(|| self.accounts.clock.now());
+                        let at = earlier(page.provider_time, self.accounts.clock.now());
                         let head = input.head.derive(Self::NAME, 0, self.accounts.clock.now());
                         (self.contents.seal(&head, &page.content_type, &page.body).await?, at)
                     }
