@@ -295,7 +295,7 @@ fn what_was_deleted_hides_nothing_and_may_come_back() {
     let record = run(T0, 10_000.0);
     let row = ItemRow { planned_delete: true, planned_hash: String::new(), ..ours("a", &record, 2, 2) };
     let row = ItemRow { owned: false, external_id: bytes::Bytes::new(), ..row };
-    let mut known = || window(&[(&row, &record)]);
+    let known = || window(&[(&row, &record)]);
     check(&mut known(), &policy(&ALL), &gone("a", &row), &Is::Skip(Fate::Skipped, Reason::Unchanged));
     let back = check(&mut known(), &policy(&ALL), &again("a", record.clone(), &row), &Is::Op(Action::Create, 3));
     assert_eq!(back, item_of("a"));
