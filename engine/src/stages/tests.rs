@@ -36,6 +36,7 @@ use schemas::{
     time::Instant,
     workout::Workout,
 };
+use simulation::Sleepers;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -59,6 +60,7 @@ struct Bench {
     accounts: Accounts,
     there: Arc<Destination>,
     faulty: Arc<Faulty>,
+    sleepers: Arc<Sleepers>,
     write: Write,
     _directory: tempfile::TempDir,
 }
@@ -71,7 +73,9 @@ impl Bench {
         let vault = Vault::open(store.vault.clone(), Kek::from_text(&"07".repeat(32)).unwrap()).await.unwrap();
         let people = People { rows: store.rows.clone(), vault: vault.clone(), clock: clock.clone() };
         let contents = Contents { vault, blobs: store.blobs.clone() };
-        let there = Arc::new(Destination::new(profile, clock.clone(), marks));
+        let hands = Arc::new(hands);
+        let sleepers = Arc::new(Sleepers::new(clock.clone(), hands.clone()));
+        let there = Arc::new(Destination::new(profile, clock.clone(), marks, sleepers.clone()));
         let accounts = Accounts {
             catalog: Catalog::new([there.clone() as _]),
             endpoints: Arc::new(HashMap::from([("cloud".into(), Endpoint::default())])),
@@ -81,8 +85,12 @@ impl Bench {
             clock: clock.clone(),
         };
         let standing = Standing { people, clock: clock.clone() };
-        let hands = Arc::new(hands);
-        let faulty = Faulty { inner: store.items.clone(), hands: hands.clone(), plan: Mutex::default() };
+        let faulty = Faulty {
+            inner: store.items.clone(),
+            hands: hands.clone(),
+            sleepers: sleepers.clone(),
+            plan: Mutex::default(),
+        };
         let faulty = Arc::new(faulty);
         let write = Write {
             accounts: accounts.clone(),
@@ -90,8 +98,19 @@ impl Bench {
             standing: standing.clone(),
             items: faulty.clone(),
         };
-        let bench =
-            Self { clock, hands, store, contents, standing, accounts, there, faulty, write, _directory: directory };
+        let bench = Self {
+            clock,
+            hands,
+            store,
+            contents,
+            standing,
+            accounts,
+            there,
+            faulty,
+            sleepers,
+            write,
+            _directory: directory,
+        };
         bench.connect(ConnectionState::Active).await;
         bench
     }

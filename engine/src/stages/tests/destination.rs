@@ -1,6 +1,8 @@
 //! A destination in memory that can be told to go wrong: it loses replies, applies late, lists with a lag.
 
+use super::simulation::Sleepers;
 use crate::{
+    accounts::CALL_MAX,
     clock::Clock,
     provider::{
         Access, Action, Auth, DataProvider, Delivery, FetchRequest, MapperError, Normal, Page, Profile, ProviderError,
@@ -12,7 +14,7 @@ use async_trait::async_trait;
 use schemas::{data_type::DataType, id::ItemId, record::Record, time::Instant};
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -27,6 +29,9 @@ pub(super) enum Fault {
     Late(Duration),
     /// It answers with this and does nothing.
     Says(ProviderError),
+    /// The first byte leaves `pause` after the check, it is applied `apply` after that, and the answer comes then or is
+    /// lost.
+    Slow { pause: Duration, apply: Duration, is_lost: bool },
     /// It takes the upload and works on it (class B).
     Pending,
 }
@@ -58,6 +63,7 @@ pub(super) struct Destination {
     clock: Clock,
     /// Whether it keeps the mark that we leave in a record.
     marks: bool,
+    sleepers: Arc<Sleepers>,
     state: Mutex<State>,
 }
 
@@ -87,8 +93,8 @@ pub(super) fn profile(class: Delivery) -> Profile {
 }
 
 impl Destination {
-    pub(super) fn new(profile: Profile, clock: Clock, marks: bool) -> Self {
-        Self { profile, clock, marks, state: Mutex::default() }
+    pub(super) fn new(profile: Profile, clock: Clock, marks: bool, sleepers: Arc<Sleepers>) -> Self {
+        Self { profile, clock, marks, sleepers, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -242,6 +248,12 @@ impl DataProvider for Destination {
             Some(Fault::LostBefore) => lost(),
             Some(Fault::LostAfter) => self.receive(operation, now).and_then(|_| lost()),
             Some(Fault::Late(by)) => self.receive(operation, now.plus(by)).and_then(|_| lost()),
+            Some(Fault::Slow { pause, apply, is_lost }) => {
+                self.sleepers.sleep(pause).await;
+                self.sleepers.sleep(apply).await;
+                let answer = self.receive(operation, self.clock.now());
+                if is_lost || apply > CALL_MAX { answer.and_then(|_| lost()) } else { answer }
+            }
             Some(Fault::Says(err)) => Err(err),
             Some(Fault::Pending) => self
                 .receive(operation, now)

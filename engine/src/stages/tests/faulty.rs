@@ -1,5 +1,6 @@
 //! Items that go wrong at a chosen call: before it is done, after it is done, or by taking long.
 
+use super::simulation::Sleepers;
 use crate::{
     bus::Unreachable,
     clock::ManualClock,
@@ -25,14 +26,17 @@ pub(super) enum Trouble {
     DiesBefore,
     /// The process dies after it.
     DiesAfter,
-    /// The process stands still for so long after it.
+    /// The process stands still for so long after it, and so does the world.
     Stands(Duration),
+    /// The process stands still for so long after it, and others go on.
+    Waits(Duration),
 }
 
 #[derive(Debug)]
 pub(super) struct Faulty {
     pub(super) inner: Arc<dyn Items>,
     pub(super) hands: Arc<ManualClock>,
+    pub(super) sleepers: Arc<Sleepers>,
     /// How many calls were made, and what goes wrong with which.
     pub(super) plan: Mutex<(usize, HashMap<usize, Trouble>)>,
 }
@@ -51,6 +55,11 @@ impl Faulty {
             None => work.await,
             Some(Trouble::DiesBefore) => Err(died()),
             Some(Trouble::DiesAfter) => work.await.and_then(|_| Err(died())),
+            Some(Trouble::Waits(by)) => {
+                let done = work.await;
+                self.sleepers.sleep(by).await;
+                done
+            }
             Some(Trouble::Stands(by)) => {
                 let done = work.await;
                 self.hands.advance(by);
