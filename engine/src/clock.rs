@@ -16,8 +16,8 @@ pub struct Clock(Source);
 enum Source {
     /// The machine's clock, and how much later than it this one is.
     Real { ahead: Duration },
-    /// A clock that only moves when it is told to.
-    Manual(Arc<watch::Sender<Instant>>),
+    /// A clock that only moves when it is told to; `since` and `start` are one moment on its two scales.
+    Manual { now: Arc<watch::Sender<Instant>>, start: Instant, since: tokio::time::Instant },
 }
 
 /// The longest nap of a sleeper: a machine's clock may be set while it sleeps.
@@ -40,7 +40,8 @@ impl Clock {
     #[must_use]
     pub fn manual(start: Instant) -> (Self, ManualClock) {
         let now = Arc::new(watch::Sender::new(start));
-        (Self(Source::Manual(Arc::clone(&now))), ManualClock(now))
+        let since = tokio::time::Instant::now();
+        (Self(Source::Manual { now: Arc::clone(&now), start, since }), ManualClock(now))
     }
 
     /// The present moment.
@@ -48,7 +49,16 @@ impl Clock {
     pub fn now(&self) -> Instant {
         match &self.0 {
             Source::Real { ahead } => machine_time().plus(*ahead),
-            Source::Manual(now) => *now.borrow(),
+            Source::Manual { now, .. } => *now.borrow(),
+        }
+    }
+
+    /// The present moment on a scale that is never set back: for how long something took within this process.
+    #[must_use]
+    pub fn monotonic(&self) -> tokio::time::Instant {
+        match &self.0 {
+            Source::Real { .. } => tokio::time::Instant::now(),
+            Source::Manual { now, start, since } => *since + now.borrow().since(*start),
         }
     }
 
@@ -63,7 +73,7 @@ impl Clock {
                 tokio::time::sleep(left.min(NAP_MAX)).await;
             },
             // The channel cannot close: this clock holds its sender.
-            Source::Manual(now) => drop(now.subscribe().wait_for(|now| *now >= at).await),
+            Source::Manual { now, .. } => drop(now.subscribe().wait_for(|now| *now >= at).await),
         }
     }
 }
@@ -124,6 +134,9 @@ mod tests {
         let (clock, hands) = Clock::manual(START);
         hands.advance_to(Instant(0));
         assert_eq!(clock.now(), START);
+        let before = clock.monotonic();
+        hands.advance(Duration::from_secs(5));
+        assert_eq!(clock.monotonic() - before, Duration::from_secs(5), "both scales move together");
     }
 
     #[tokio::test]

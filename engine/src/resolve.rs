@@ -5,14 +5,13 @@
 
 mod matching;
 
-pub use matching::score;
+pub use matching::{is_session, print, score, summary};
 
 use crate::{
-    item::{ItemKey, ItemRow, ItemState, Origin, Plan, Print, Seen},
+    item::{ItemKey, ItemRow, ItemState, Origin, Plan, Seen},
     provider::TypeProfile,
 };
 use schemas::{
-    data_type::DataType,
     event::{Action, Candidate, Decision, Deletes, Fate, FieldChoice, Reason, Rule},
     id::{EventId, ItemId, OpId, SyncId},
     record::{Body, Record},
@@ -58,9 +57,9 @@ pub struct Incoming {
     pub origin: Option<Origin>,
     /// Whether it is our own copy, read back.
     pub echo: bool,
-    /// The item it would become: derived from where it was first seen.
+    /// The item it would become by itself: derived from its id at the source.
     pub item: ItemId,
-    /// The month its row would be kept in.
+    /// The month that item's row would be kept in.
     pub month: String,
 }
 
@@ -116,9 +115,8 @@ impl Window {
             return it.skip(None, Fate::Skipped, Reason::Echo, Vec::new());
         }
         let by_origin = incoming.origin.as_ref().and_then(|origin| self.position(origin.item));
-        let by_item = by_origin.or_else(|| self.position(incoming.item));
-        // A foreign record that is gone from the destination hides nothing.
-        if let Some(index) = by_item.filter(|index| !self.known[*index].is_gone()) {
+        let found = by_origin.into_iter().chain(self.position(incoming.item));
+        if let Some(index) = found.into_iter().find(|index| !self.hides_nothing(*index, incoming)) {
             let decided = it.of_known(&self.known[index]);
             self.apply(index, &decided, incoming);
             return decided;
@@ -126,15 +124,18 @@ impl Window {
         if incoming.record.deleted {
             return it.skip(None, Fate::Skipped, Reason::NotFound, Vec::new());
         }
-        let (best, candidates) = self.matches(&incoming.record);
+        let (best, candidates) = self.matches(incoming);
         if let Some(index) = best {
             let decided = it.of_match(&self.known[index], candidates);
             self.apply(index, &decided, incoming);
             return decided;
         }
-        let decided = it.of_new();
+        // A record whose row was not found stays the item that it led to.
+        let led_to = incoming.origin.as_ref().filter(|_| by_origin.is_none());
+        let (item, month) = led_to.map_or((incoming.item, &incoming.month), |origin| (origin.item, &origin.month));
+        let decided = it.of_new(item, month);
         if let Some(plan) = &decided.plan {
-            self.known.push(it.planned_row(plan));
+            self.known.push(it.planned_row(item, month, plan));
         }
         decided
     }
@@ -151,13 +152,20 @@ impl Window {
         self.known.iter().position(|it| it.row.key.item == item)
     }
 
-    fn matches(&self, record: &Record) -> (Option<usize>, Vec<Candidate>) {
+    /// A foreign record that is gone from the destination hides nothing, nor does another record's item that was
+    /// deleted there.
+    fn hides_nothing(&self, index: usize, incoming: &Incoming) -> bool {
+        let known = &self.known[index];
+        known.is_gone() || (known.row.planned_delete && known.row.key.item != incoming.item)
+    }
+
+    fn matches(&self, incoming: &Incoming) -> (Option<usize>, Vec<Candidate>) {
         let mut fits: Vec<(usize, f64)> = self
             .known
             .iter()
             .enumerate()
-            .filter(|(_, known)| !known.is_gone())
-            .map(|(index, known)| (index, score(record, &known.summary)))
+            .filter(|(index, _)| !self.hides_nothing(*index, incoming))
+            .map(|(index, known)| (index, score(&incoming.record, &known.summary)))
             .filter(|(_, score)| *score >= SCORE_MIN)
             .collect();
         fits.sort_by(|a, b| b.1.total_cmp(&a.1).then(self.known[a.0].row.key.item.cmp(&self.known[b.0].row.key.item)));
@@ -208,11 +216,15 @@ impl Case<'_> {
         if incoming.record.deleted {
             return self.of_gone(known);
         }
-        if row.planned_version == 0 {
+        if is_foreign(row) {
             return self.skip(Some(row), Fate::Skipped, Reason::Foreign, Vec::new());
         }
         if row.state == ItemState::Unknown {
             return self.skip(Some(row), Fate::Unknown, Reason::AnswerLost, Vec::new());
+        }
+        if row.key.item != incoming.item {
+            // Another source of the same thing: what it says differently is no change of it.
+            return self.same_content(row, Vec::new());
         }
         if incoming.projected.is_err() {
             return self.skip(Some(row), Fate::Refused, Reason::NotWritable, Vec::new());
@@ -225,7 +237,12 @@ impl Case<'_> {
 
     /// The row was planned with this very content: done, or the same operation again.
     fn same_content(&self, row: &ItemRow, candidates: Vec<Candidate>) -> Decided {
+        let by_another = row.key.item != self.incoming.item;
         match row.state {
+            // The record that it was planned with is in this very page.
+            _ if by_another && row.planned_by == Some(self.policy.by) => {
+                self.skip(Some(row), Fate::Skipped, Reason::Unchanged, candidates)
+            }
             _ if row.version >= row.planned_version => {
                 self.skip(Some(row), Fate::Skipped, Reason::Unchanged, candidates)
             }
@@ -282,8 +299,12 @@ impl Case<'_> {
     /// The source no longer has the record.
     fn of_gone(&self, known: &Known) -> Decided {
         let row = &known.row;
-        if row.planned_version == 0 {
+        if is_foreign(row) {
             return self.skip(Some(row), Fate::Skipped, Reason::Foreign, Vec::new());
+        }
+        if row.key.item != self.incoming.item {
+            // It is another source's item, which still has it.
+            return self.skip(Some(row), Fate::Skipped, Reason::DeletionKept, Vec::new());
         }
         if row.planned_delete {
             return self.same_content(row, Vec::new());
@@ -299,13 +320,17 @@ impl Case<'_> {
         }
         let version = row.planned_version + 1;
         let plan = self.plan(version, String::new(), true);
-        self.operation(row.key.item, &row.key.partition.month, Action::Delete, version, Vec::new(), Some(plan))
+        let month = &row.key.partition.month;
+        let mut decided = self.operation(row.key.item, month, Action::Delete, version, Vec::new(), Some(plan));
+        // A tombstone does not know when the record was.
+        decided.decision.time = known.summary.time.clone();
+        decided
     }
 
     /// A record that is new to us but fits one that is there.
     fn of_match(&self, known: &Known, candidates: Vec<Candidate>) -> Decided {
         let row = &known.row;
-        if row.planned_version == 0 {
+        if is_foreign(row) {
             return self.skip(Some(row), Fate::Skipped, Reason::Foreign, candidates);
         }
         // A second source of the same run: it is already on its way, or there.
@@ -313,28 +338,27 @@ impl Case<'_> {
     }
 
     /// A record that is new to us and to the destination.
-    fn of_new(&self) -> Decided {
+    fn of_new(&self, item: ItemId, month: &str) -> Decided {
         let possible = self.incoming.projected.is_ok() && self.can().is_some_and(|it| it.create.is_some());
         if !possible {
             return self.skip(None, Fate::Refused, Reason::NotWritable, Vec::new());
         }
         let plan = self.plan(1, self.incoming.hash.clone(), false);
-        self.operation(self.incoming.item, &self.incoming.month, Action::Create, 1, Vec::new(), Some(plan))
+        self.operation(item, month, Action::Create, 1, Vec::new(), Some(plan))
     }
 
     fn plan(&self, version: i64, hash: String, delete: bool) -> Plan {
         Plan { version, hash, by: self.policy.by, state: ItemState::Planned, reason: String::new(), delete }
     }
 
-    fn planned_row(&self, plan: &Plan) -> Known {
-        let incoming = self.incoming;
-        let record = incoming.projected.as_ref().unwrap_or(&incoming.record);
+    fn planned_row(&self, item: ItemId, month: &str, plan: &Plan) -> Known {
+        let record = self.incoming.projected.as_ref().unwrap_or(&self.incoming.record);
         let partition = crate::item::Partition {
             subject: schemas::id::Subject(String::new()),
             destination: self.policy.destination,
-            month: incoming.month.clone(),
+            month: month.into(),
         };
-        let mut row = ItemRow::new(ItemKey { partition, item: incoming.item }, record.data_type, &record.time);
+        let mut row = ItemRow::new(ItemKey { partition, item }, record.data_type, &record.time);
         set_plan(&mut row, plan);
         Known { row, summary: summary(record) }
     }
@@ -404,6 +428,11 @@ impl Case<'_> {
     }
 }
 
+/// Whether the record there is somebody else's: seen but never planned, or found as the duplicate of what we sent.
+fn is_foreign(row: &ItemRow) -> bool {
+    row.planned_version == 0 || (row.version > 0 && !row.owned && !row.external_id.is_empty())
+}
+
 fn write_action(row: &ItemRow) -> Action {
     if row.version == 0 || row.external_id.is_empty() { Action::Create } else { Action::Update }
 }
@@ -435,39 +464,6 @@ pub const fn body_name(body: &Body) -> &'static str {
         Body::Nutrition(_) => "nutrition",
         Body::Entity(_) => "entity",
     }
-}
-
-/// A record without its samples: what the matcher reads.
-#[must_use]
-pub fn summary(record: &Record) -> Record {
-    let mut short = record.clone();
-    match &mut short.body {
-        Body::Workout(workout) => {
-            workout.laps.clear();
-            workout.streams = schemas::workout::Streams::default();
-        }
-        Body::Series(series) => *series = schemas::record::Series::default(),
-        _ => {}
-    }
-    short
-}
-
-/// What a record would look like at a destination.
-#[must_use]
-pub fn print(record: &Record) -> Print {
-    #[expect(clippy::cast_possible_truncation, reason = "a rounded metric far below 2^53")]
-    let metric = match &record.body {
-        Body::Workout(workout) => workout.distance_m.map(|it| it.round() as i64),
-        Body::Quantity(quantity) => Some((quantity.value * 1000.0).round() as i64),
-        _ => None,
-    };
-    Print { start: record.time.start, end: record.time.end, metric }
-}
-
-/// Whether a type may have more than one record of a person at one moment.
-#[must_use]
-pub const fn is_session(data_type: DataType) -> bool {
-    matches!(data_type, DataType::Workout | DataType::Sleep)
 }
 
 #[cfg(test)]

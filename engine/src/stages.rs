@@ -78,3 +78,6 @@ impl Tally {
 fn made<I, O>(outputs: Vec<schemas::event::Envelope<O>>) -> Result<Answer<I, O>, Unreachable> {
     Ok(Answer::Made(Made::only(outputs)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use schemas::{
         Account, Count, Cover, Destination, DestinationCounts, Envelope, Fate, Fetched, IssueCount, Kind, Normalized,
         Outcome, Reason, Requested, Resolved, Settled, Side, Stretch, StretchState,
     },
+    id::{ConnectionId, EventId},
     time::Instant,
 };
 use serde::Serialize;
@@ -174,6 +175,17 @@ impl Story {
             }
         };
         first.body.destinations.iter().map(of).collect()
+    }
+
+    /// Whether every page read so far of one type of a connection was mapped, with nothing of it left out, and is no
+    /// longer among the `open` events.
+    pub(crate) fn is_complete(&self, of: (Side, ConnectionId, Option<DataType>), open: &[EventId]) -> bool {
+        let fetched =
+            self.fetched.iter().filter(|it| (it.body.side, it.body.account.connection, it.body.data_type) == of);
+        let mapped = self.normalized.iter();
+        let mapped = mapped.filter(|it| (it.body.side, it.body.account.connection, it.body.data_type) == of);
+        let whole = mapped.filter(|it| it.body.issues.is_empty() && !open.contains(&it.head.id));
+        fetched.count() == whole.count()
     }
 
     /// Why it ended early, if it did: the first end that a stage gave.

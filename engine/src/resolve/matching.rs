@@ -1,7 +1,11 @@
 //! How well two records fit as renderings of the same thing.
 
-use super::is_session;
-use schemas::record::{Body, Record};
+use crate::item::Print;
+use schemas::{
+    data_type::DataType,
+    record::{Body, Record, Series},
+    workout::Streams,
+};
 
 /// The greatest difference of starts for two renderings of one session, ms (three minutes, as sync services commonly
 /// allow between a watch and a phone).
@@ -24,7 +28,7 @@ pub fn score(a: &Record, b: &Record) -> f64 {
         let closeness = 1.0 - apart as f64 / SESSION_START_MS;
         return 0.4 * closeness + 0.6 * likeness(a, b);
     }
-    let (a_length, b_length) = (a.time.end.0 - a.time.start.0, b.time.end.0 - b.time.start.0);
+    let (a_length, b_length) = (length(a), length(b));
     if a_length == 0 && b_length == 0 {
         // A sample: the same measurement may be stamped to the second by one and to the minute by another.
         return if apart <= SAMPLE_MS { 1.0 - 0.3 * apart as f64 / SAMPLE_MS as f64 } else { 0.0 };
@@ -37,14 +41,18 @@ pub fn score(a: &Record, b: &Record) -> f64 {
 /// count pauses and another not.
 #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^53 ms")]
 fn likeness(a: &Record, b: &Record) -> f64 {
-    let duration = ratio((a.time.end.0 - a.time.start.0) as f64, (b.time.end.0 - b.time.start.0) as f64);
+    let duration = ratio(length(a) as f64, length(b) as f64);
     match (&a.body, &b.body) {
         (Body::Workout(a), Body::Workout(b)) => match (a.distance_m, b.distance_m) {
-            (Some(a), Some(b)) if a > 0.0 && b > 0.0 => duration.max(ratio(a, b)),
+            (Some(a), Some(b)) if a > 0.0 && b > 0.0 && a.is_finite() && b.is_finite() => duration.max(ratio(a, b)),
             _ => duration,
         },
         _ => duration,
     }
+}
+
+fn length(record: &Record) -> i64 {
+    record.time.end.0.saturating_sub(record.time.start.0)
 }
 
 fn ratio(a: f64, b: f64) -> f64 {
@@ -52,4 +60,37 @@ fn ratio(a: f64, b: f64) -> f64 {
         return 1.0;
     }
     (a.min(b) / a.max(b)).clamp(0.0, 1.0)
+}
+
+/// A record without its samples: what the matcher reads.
+#[must_use]
+pub fn summary(record: &Record) -> Record {
+    let mut short = record.clone();
+    match &mut short.body {
+        Body::Workout(workout) => {
+            workout.laps.clear();
+            workout.streams = Streams::default();
+        }
+        Body::Series(series) => *series = Series::default(),
+        _ => {}
+    }
+    short
+}
+
+/// What a record would look like at a destination.
+#[must_use]
+pub fn print(record: &Record) -> Print {
+    #[expect(clippy::cast_possible_truncation, reason = "a rounded metric far below 2^53")]
+    let metric = match &record.body {
+        Body::Workout(workout) => workout.distance_m.map(|it| it.round() as i64),
+        Body::Quantity(quantity) => Some((quantity.value * 1000.0).round() as i64),
+        _ => None,
+    };
+    Print { start: record.time.start, end: record.time.end, metric }
+}
+
+/// Whether a type may have more than one record of a person at one moment.
+#[must_use]
+pub const fn is_session(data_type: DataType) -> bool {
+    matches!(data_type, DataType::Workout | DataType::Sleep)
 }

@@ -1,5 +1,6 @@
 //! Resolve: what is to happen at each destination because of a page.
 
+mod gone;
 mod seen;
 
 use super::{Tally, made};
@@ -7,7 +8,7 @@ use crate::{
     accounts::Accounts,
     bus::Unreachable,
     contents::Contents,
-    item::{ItemKey, ItemRow, Origin, Partition, Plan, Planned, month_of},
+    item::{ItemKey, ItemRow, ItemState, Origin, Partition, Plan, Planned, month_of},
     provider::{DataProvider, Profile},
     resolve::{self as rules, Decided, Incoming, Known, Policy, Window},
     stage::{Answer, Stage},
@@ -16,10 +17,10 @@ use crate::{
 };
 use schemas::{
     data_type::DataType,
-    event::{Action, Decisions, Destination, Envelope, Fate, Normalized, Reason, Resolved, Side},
+    event::{Action, Decisions, Destination, Envelope, Fate, Head, Normalized, Reason, Resolved, Side},
     id::{ConnectionId, ItemId, Subject},
     record::{Record, Records},
-    time::{Instant, Interval},
+    time::Interval,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -67,7 +68,8 @@ impl Page<'_> {
             // The end of a complete reading: what is missing in it is gone.
             spans.insert(data_type, window);
         }
-        for record in &self.records {
+        // A tombstone may not know when its record was; its row is found by where it came from.
+        for record in self.records.iter().filter(|it| !it.deleted) {
             let span = record.time.interval();
             let known = spans.entry(record.data_type).or_insert(span);
             *known = Interval { from: known.from.min(span.from), to: known.to.max(span.to) };
@@ -153,18 +155,23 @@ impl Resolve {
         let Some(provider) = self.accounts.catalog.get(&destination.account.provider).cloned() else {
             return Ok(Some(Vec::new()));
         };
-        let ended = match self.standing.sync(&page.input.head, None).await? {
-            Some(reason) => Some(reason),
-            None => self.standing.destination(&page.input.head, destination).await?.err(),
-        };
         for _ in 0..RACES_MAX {
             let (mut window, mut seqs) = self.window(page, destination.account.connection).await?;
             if self.already_said(page).await? {
                 // The step that stands is the one that the append will return.
                 return Ok(Some(Vec::new()));
             }
+            // Looked at after `plan_seq` was read: whoever sees an end raises it before the end is said.
+            let ended = match self.standing.sync(&page.input.head, None).await? {
+                Some(reason) => Some(reason),
+                None => self.standing.destination(&page.input.head, destination).await?.err(),
+            };
             let incoming = self.incoming(page, destination, &*provider).await?;
             self.add_moved(page, destination.account.connection, &incoming, &mut window, &mut seqs).await?;
+            let own = match ended {
+                Some(reason) => own_ended(&page.input.head, &window, reason),
+                None => Vec::new(),
+            };
             let (mut decided, mut known) = (Vec::new(), Window::new(window));
             let policy = self.policy(page, destination, provider.profile());
             for record in &incoming {
@@ -176,7 +183,12 @@ impl Resolve {
             if let Some(reason) = ended {
                 end_all(&mut decided, reason);
             }
-            if self.plan(page, destination, &incoming, &decided, seqs).await? {
+            let planned = if ended.is_some() {
+                self.plan_months(page, destination, own, seqs).await?
+            } else {
+                self.plan(page, destination, &incoming, &decided, seqs).await?
+            };
+            if planned {
                 crate::failpoint::reached(Self::NAME, "plan");
                 return Ok(Some(decided));
             }
@@ -275,15 +287,14 @@ impl Resolve {
             };
             let item =
                 ItemId::derived(destination.account.connection, record.data_type.name(), source, &record.origin.record);
-            let origin_month = origin.as_ref().map(|it| it.month.clone());
             incoming.push(Incoming {
                 key,
                 projected,
                 hash,
                 source_at: record.origin.modified_at.unwrap_or(page.input.body.fetched_at),
                 echo: record.origin.marker.is_some() || self.is_owned(page, source, own).await?,
-                item: origin.as_ref().map_or(item, |it| it.item),
-                month: origin_month.unwrap_or_else(|| month_of(record.time.start)),
+                item,
+                month: month_of(record.time.start),
                 origin,
                 record: record.clone(),
             });
@@ -304,27 +315,6 @@ impl Resolve {
         Ok(row.is_some_and(|it| it.owned))
     }
 
-    /// The records that led to items here and are no longer at the source: only when its window was read completely
-    /// within this sync.
-    async fn gone(
-        &self,
-        page: &Page<'_>,
-        destination: &Destination,
-        incoming: &[Incoming],
-    ) -> Result<Vec<Incoming>, Unreachable> {
-        let normalized = &page.input.body;
-        let (Some(window), Some(data_type), true) = (normalized.window, normalized.data_type, normalized.last) else {
-            return Ok(Vec::new());
-        };
-        let Some(sure) = surely_read(data_type, window) else { return Ok(Vec::new()) };
-        let (subject, source) = (page.subject(), normalized.account.connection);
-        let known = self.items.origins_within(subject, source, destination.account.connection, data_type, sure).await?;
-        let sync = page.input.head.sync;
-        let missing =
-            known.into_iter().filter(|it| it.seen_by != sync && incoming.iter().all(|page| page.key != it.record));
-        Ok(missing.map(|origin| tombstone(origin, normalized.fetched_at)).collect())
-    }
-
     /// Stores what was decided: origins first, then the plans, one month at a time, each only if nobody planned there
     /// since it was read.
     async fn plan(
@@ -333,32 +323,44 @@ impl Resolve {
         destination: &Destination,
         incoming: &[Incoming],
         decided: &[Decided],
-        mut seqs: BTreeMap<String, i64>,
+        seqs: BTreeMap<String, i64>,
     ) -> Result<bool, Unreachable> {
         let (subject, connection) = (page.subject(), destination.account.connection);
-        let mut by_month: BTreeMap<&str, Vec<Planned>> = BTreeMap::new();
+        let mut plans = Vec::new();
         for it in decided {
             if let Some(plan) = &it.plan {
-                by_month.entry(&it.decision.month).or_default().push(self.planned(subject, it, plan).await?);
+                plans.push((it.decision.month.clone(), self.planned(subject, it, plan).await?));
             }
         }
         let origins = decided.iter().filter_map(|it| origin_of(page, connection, incoming, it)).collect();
         self.items.note_origins(subject, origins).await?;
-        let partition =
-            |month: &str| Partition { subject: subject.clone(), destination: connection, month: month.into() };
-        if by_month.is_empty() {
-            return Ok(true);
+        if plans.is_empty() { Ok(true) } else { self.plan_months(page, destination, plans, seqs).await }
+    }
+
+    /// Writes plans, one month at a time, and raises `plan_seq` of every month that was read.
+    async fn plan_months(
+        &self,
+        page: &Page<'_>,
+        destination: &Destination,
+        plans: Vec<(String, Planned)>,
+        mut seqs: BTreeMap<String, i64>,
+    ) -> Result<bool, Unreachable> {
+        let (subject, destination) = (page.subject(), destination.account.connection);
+        let mut by_month: BTreeMap<String, Vec<Planned>> = BTreeMap::new();
+        for (month, planned) in plans {
+            by_month.entry(month).or_default().push(planned);
         }
+        let partition = |month: &str| Partition { subject: subject.clone(), destination, month: month.into() };
         // Neighbouring months that were read first: whoever plans there now must read again.
-        for month in seqs.keys().filter(|it| !by_month.contains_key(it.as_str())) {
-            if !self.items.plan(&partition(month), seqs[month], Vec::new()).await? {
+        for (month, seq) in seqs.iter().filter(|it| !by_month.contains_key(it.0)) {
+            if !self.items.plan(&partition(month), *seq, Vec::new()).await? {
                 return Ok(false);
             }
         }
         for (month, plans) in by_month {
             // Every month with a plan was read: a new item's by the window, a known one's with its row.
-            let Some(seq) = seqs.remove(month) else { return Ok(false) };
-            if !self.items.plan(&partition(month), seq, plans).await? {
+            let Some(seq) = seqs.remove(&month) else { return Ok(false) };
+            if !self.items.plan(&partition(&month), seq, plans).await? {
                 return Ok(false);
             }
         }
@@ -404,46 +406,6 @@ impl Resolve {
     }
 }
 
-/// The part of a window in which a record that was not read is surely gone. A service may file a night by its end, or
-/// a day by its date: near the edges such a record may be just outside.
-fn surely_read(data_type: DataType, window: Interval) -> Option<Interval> {
-    let edge = match data_type {
-        DataType::Workout
-        | DataType::Weight
-        | DataType::BodyFat
-        | DataType::Height
-        | DataType::Hydration
-        | DataType::Nutrition => Duration::ZERO,
-        _ => MATCH_TOLERANCE,
-    };
-    let sure = Interval { from: window.from.plus(edge), to: window.to.minus(edge) };
-    (sure.from < sure.to).then_some(sure)
-}
-
-fn tombstone(origin: Origin, at: Instant) -> Incoming {
-    let record = Record {
-        data_type: origin.data_type,
-        origin: schemas::record::Origin::named(String::new(), origin.record.clone()),
-        time: schemas::record::Span::at(origin.starts_at, None),
-        is_daily_total: false,
-        state: schemas::record::RecordState::Final,
-        deleted: true,
-        policy: schemas::record::Policy::default(),
-        body: schemas::record::Body::Nothing(schemas::record::Nothing {}),
-    };
-    Incoming {
-        projected: Ok(record.clone()),
-        record,
-        key: origin.record.clone(),
-        hash: String::new(),
-        source_at: at,
-        echo: false,
-        item: origin.item,
-        month: origin.month.clone(),
-        origin: None,
-    }
-}
-
 /// The sync is no longer wanted: what was decided ends here, and nothing goes out.
 fn end_all(decided: &mut [Decided], reason: Reason) {
     for it in decided.iter_mut().filter(|it| it.decision.action != Action::Skip) {
@@ -452,11 +414,34 @@ fn end_all(decided: &mut [Decided], reason: Reason) {
         it.decision.reason = Some(reason);
         it.decision.record = None;
         it.fate = Some(Fate::Ended);
-        if let Some(plan) = &mut it.plan {
-            plan.state = crate::item::ItemState::Ended;
-            plan.reason = reason.code();
-        }
+        it.plan = None;
     }
+}
+
+/// What this very event planned before it was known to have ended, and is not held: planned as ended.
+fn own_ended(head: &Head, window: &[Known], reason: Reason) -> Vec<(String, Planned)> {
+    let own = window.iter().map(|it| &it.row).filter(|row| {
+        row.planned_by == Some((head.id, head.sync))
+            && row.version < row.planned_version
+            && row.state == ItemState::Planned
+    });
+    let planned = |row: &ItemRow| Planned {
+        item: row.key.item,
+        data_type: row.data_type,
+        starts_at: row.starts_at,
+        ends_at: row.ends_at,
+        summary: None,
+        plan: Some(Plan {
+            version: row.planned_version,
+            hash: row.planned_hash.clone(),
+            by: (head.id, head.sync),
+            state: ItemState::Ended,
+            reason: reason.code(),
+            delete: row.planned_delete,
+        }),
+        seen: None,
+    };
+    own.map(|row| (row.key.partition.month.clone(), planned(row))).collect()
 }
 
 /// Where a record of the page leads, to be found again.
@@ -473,7 +458,11 @@ fn origin_of(page: &Page<'_>, destination: ConnectionId, incoming: &[Incoming], 
         item: decision.item,
         month: decision.month.clone(),
         data_type: decision.data_type,
-        starts_at: of.record.time.start,
+        starts_at: match &of.origin {
+            // A tombstone does not know when its record was.
+            Some(origin) if of.record.deleted => origin.starts_at,
+            _ => of.record.time.start,
+        },
         source_at: of.source_at,
         seen_by: page.input.head.sync,
     })

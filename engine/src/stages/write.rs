@@ -58,8 +58,30 @@ struct Job<'a> {
     connection: Option<&'a Connection>,
     provider: &'a dyn DataProvider,
     key: ItemKey,
-    /// Why it must end, if it must.
-    must_end: Option<Reason>,
+    /// How it must end, if it must.
+    must_end: Option<Ending>,
+}
+
+/// How an operation ends that was not applied.
+#[derive(Clone, Copy)]
+struct Ending {
+    state: ItemState,
+    fate: Fate,
+    reason: Reason,
+}
+
+impl Ending {
+    const fn ended(reason: Reason) -> Self {
+        Self { state: ItemState::Ended, fate: Fate::Ended, reason }
+    }
+
+    const fn refused(reason: Reason) -> Self {
+        Self { state: ItemState::Refused, fate: Fate::Refused, reason }
+    }
+
+    const fn unknown(reason: Reason) -> Self {
+        Self { state: ItemState::Unknown, fate: Fate::Unknown, reason }
+    }
 }
 
 /// How far an operation has come.
@@ -163,13 +185,13 @@ impl Write {
             destination: resolved.destination.account.connection,
             month: decision.month.clone(),
         };
-        let job = Job {
+        let mut job = Job {
             input,
             decision,
             connection: standing.as_ref().ok(),
             provider,
             key: ItemKey { partition, item: decision.item },
-            must_end: cancelled.or(standing.as_ref().err().copied()),
+            must_end: cancelled.or(standing.as_ref().err().copied()).map(Ending::ended),
         };
         let Some(row) = self.items.get(&job.key).await? else {
             // Resolve planned it before it said so: a row that is not there was lost with its store.
@@ -182,7 +204,12 @@ impl Write {
             Some(Delivery::Versioned) => self.versioned(&job, row).await,
             Some(Delivery::Deduplicated) => self.deduplicated(&job, row).await,
             Some(class @ (Delivery::Listable { .. } | Delivery::Once)) => self.claimed(&job, class).await,
-            None => self.close(&job, &row, ItemState::Refused, Fate::Refused, Reason::NotWritable).await,
+            None => {
+                job.must_end = job.must_end.or(Some(Ending::refused(cannot(decision, &row))));
+                let create = provider.profile().of(decision.data_type).and_then(|it| it.create);
+                let class = create.filter(|it| *it == Delivery::Once);
+                self.claimed(&job, class.unwrap_or(Delivery::Listable { keyed: false })).await
+            }
         }
     }
 
@@ -211,7 +238,14 @@ impl Write {
 
     async fn delivery(&self, job: &Job<'_>, row: &ItemRow) -> Result<Option<Delivery>, Unreachable> {
         let external_id = self.contents.open_external(job.subject(), row).await?;
-        Ok(send_of(job.decision, external_id.as_deref()).and_then(|it| job.provider.delivery(&it)))
+        let send = match send_of(job.decision, external_id.as_deref()) {
+            None if job.decision.action == Action::Delete => {
+                // It may have been made all the same: the class says how that is found out.
+                Some(Send::Delete { external_id: "", data_type: job.decision.data_type })
+            }
+            send => send,
+        };
+        Ok(send.and_then(|it| job.provider.delivery(&it)))
     }
 
     /// One call to the destination; creates or updates as the row's `external_id` says.
@@ -272,22 +306,21 @@ impl Write {
             attempts: Some(0),
             ..Patch::default()
         };
-        let of_plan = Patch { state: Some(ItemState::Applied), reason: Some(String::new()), ..held.clone() };
-        let mine = Guard { version_below: Some(decision.version), claim: token.map(Some), ..Guard::default() };
-        let planned = Guard { planned_version: Some(decision.version), ..mine.clone() };
-        let closing =
-            |patch: &Patch| if token.is_some() { Patch { claim: Some(None), ..patch.clone() } } else { patch.clone() };
-        // `state` speaks of the planned version only, and only one's own claim is closed.
-        let recorded = self.items.change(&job.key, planned, closing(&of_plan)).await?
-            || self.items.change(&job.key, mine, closing(&held)).await?
-            || self
-                .items
-                .change(
-                    &job.key,
-                    Guard { version_below: Some(decision.version), ..Guard::default() },
-                    Patch { unsure: None, unsure_prints: None, ..held },
-                )
-                .await?;
+        // Only one's own claim is closed: another's, and its doubt, stay with that one.
+        let mut ways = vec![(None, Patch { unsure: None, unsure_prints: None, ..held.clone() })];
+        if let Some(token) = token {
+            ways.insert(0, (Some(Some(token)), Patch { claim: Some(None), ..held }));
+        }
+        let mut recorded = false;
+        for (claim, patch) in ways {
+            let any = Guard { version_below: Some(decision.version), claim, ..Guard::default() };
+            let planned = Guard { planned_version: Some(decision.version), ..any.clone() };
+            let of_plan = Patch { state: Some(ItemState::Applied), reason: Some(String::new()), ..patch.clone() };
+            // `state` speaks of the planned version only.
+            recorded = recorded
+                || self.items.change(&job.key, planned, of_plan).await?
+                || self.items.change(&job.key, any, patch).await?;
+        }
         crate::failpoint::reached(Self::NAME, "record");
         if !recorded {
             tracing::debug!(item = %decision.item, "a newer version was recorded meanwhile");
@@ -309,31 +342,32 @@ impl Write {
             month: job.key.partition.month.clone(),
             data_type: job.decision.data_type,
             starts_at: job.decision.time.start,
-            source_at: job.decision.source_at,
+            // Newer than any look that took it for somebody else's.
+            source_at: self.accounts.clock.now(),
             seen_by: job.input.head.sync,
         };
         self.items.note_origins(subject, vec![origin]).await
     }
 
-    /// An operation that ends without effect, while nobody holds a claim on its row.
-    async fn close(
-        &self,
-        job: &Job<'_>,
-        row: &ItemRow,
-        state: ItemState,
-        fate: Fate,
-        reason: Reason,
-    ) -> Result<Progress, Unreachable> {
+    /// An operation that ends without effect, while nobody else holds a claim on its row; `claim` is one's own, or
+    /// one that has stood for Q.
+    async fn close(&self, job: &Job<'_>, claim: Option<uuid::Uuid>, ending: Ending) -> Result<Progress, Unreachable> {
         let guard = Guard {
             planned_version: Some(job.decision.version),
             version_below: Some(job.decision.version),
-            claim: Some(row.claim.as_ref().map(|it| it.token)),
+            claim: Some(claim),
             ..Guard::default()
         };
-        let patch = Patch { state: Some(state), reason: Some(reason.code()), claim: Some(None), ..Patch::default() };
+        let patch = Patch {
+            state: Some(ending.state),
+            reason: Some(ending.reason.code()),
+            claim: Some(None),
+            attempts: Some(0),
+            ..Patch::default()
+        };
         if self.items.change(&job.key, guard, patch).await? {
             let row = self.row(job).await?;
-            return Ok(job.result(fate, Some(reason), &row, None));
+            return Ok(job.result(ending.fate, Some(ending.reason), &row, None));
         }
         // Somebody was faster: what the row says then is what is said.
         Ok(Progress::Due(self.accounts.clock.now()))
@@ -372,6 +406,15 @@ fn send_of<'a>(decision: &'a Decision, external_id: Option<&'a str>) -> Option<S
         (_, Some(external_id), Some(record)) => Some(Send::Update { external_id, record }),
         (_, None, Some(record)) => Some(Send::Create { record }),
         _ => None,
+    }
+}
+
+/// Why a destination that has no such verb cannot do what was decided.
+fn cannot(decision: &Decision, row: &ItemRow) -> Reason {
+    match decision.action {
+        Action::Delete => Reason::CannotDelete,
+        _ if row.external_id.is_empty() => Reason::NotWritable,
+        _ => Reason::CannotUpdate,
     }
 }
 

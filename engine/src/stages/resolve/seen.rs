@@ -164,15 +164,22 @@ impl Resolve {
         let (Some(window), Some(data_type), true) = (normalized.window, normalized.data_type, normalized.last) else {
             return Ok(Vec::new());
         };
-        let Some(sure) = super::surely_read(data_type, window) else { return Ok(Vec::new()) };
+        let Some(sure) = super::gone::surely_read(data_type, window) else { return Ok(Vec::new()) };
         let connection = destination.account.connection;
         let noted = self.items.origins_within(page.subject(), connection, connection, data_type, sure).await?;
         let sync = page.input.head.sync;
-        let unseen = noted.iter().filter(|it| it.seen_by != sync);
-        let foreign = unseen.filter_map(|it| {
-            rows.iter().find(|row| row.key.item == it.item && row.planned_version == 0 && !row.seen_hash.is_empty())
-        });
-        Ok(foreign.map(|it| (*it).clone()).collect())
+        let is_seen = |row: &ItemRow| noted.iter().any(|it| it.item == row.key.item && it.seen_by == sync);
+        // Also a row that no record leads to any more: what it stood for was recognised as ours.
+        let unseen: Vec<ItemRow> = rows
+            .iter()
+            .filter(|row| row.planned_version == 0 && !row.seen_hash.is_empty() && row.data_type == data_type)
+            .filter(|row| sure.from <= row.starts_at && row.starts_at < sure.to && !is_seen(row))
+            .map(|row| (*row).clone())
+            .collect();
+        if unseen.is_empty() || !self.is_complete(page).await? {
+            return Ok(Vec::new());
+        }
+        Ok(unseen)
     }
 }
 

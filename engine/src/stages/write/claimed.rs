@@ -4,7 +4,7 @@
 //! the destination everything that the earlier claimer may have sent. Honest residue: a process frozen for more than
 //! P between the check and the first byte can still write a second record.
 
-use super::{ATTEMPTS_MAX, Job, Progress, SEND_MAX, Write, definite};
+use super::{ATTEMPTS_MAX, Ending, Job, Progress, SEND_MAX, Write, cannot, definite};
 use crate::{
     accounts::Caller,
     bus::Unreachable,
@@ -15,7 +15,7 @@ use crate::{
     stage::Stage,
 };
 use schemas::{
-    event::{Action, Fate, Reason},
+    event::{Action, Reason},
     time::{Instant, Interval},
 };
 use std::time::Duration;
@@ -74,11 +74,15 @@ impl Write {
             };
             // The send window: nothing is awaited between the session's own check of it and the first byte.
             let send_by = held.since + SEND_MAX;
-            if tokio::time::Instant::now() > send_by {
+            let external_id = self.contents.open_external(job.subject(), &held.row).await?;
+            if self.delivery(job, &held.row).await?.is_none() {
+                // What was found there can no longer be changed.
+                return self.close(job, Some(held.token), Ending::refused(cannot(job.decision, &held.row))).await;
+            }
+            if self.accounts.clock.monotonic() > send_by {
                 self.release(job, held.token, None).await?;
                 continue;
             }
-            let external_id = self.contents.open_external(job.subject(), &held.row).await?;
             let answer = self.send(job, external_id.as_deref(), Some(send_by)).await?;
             match self.classify(job, held, external_id, answer, class).await? {
                 Next::Go(()) | Next::Again => {}
@@ -90,7 +94,7 @@ impl Write {
 
     /// Step 2: claims the row, or takes over a claim that has stood for Q.
     async fn claim(&self, job: &Job<'_>, row: ItemRow, class: Delivery) -> Result<Next<Held>, Unreachable> {
-        let since = tokio::time::Instant::now();
+        let since = self.accounts.clock.monotonic();
         let at = self.accounts.clock.now();
         let token = draw_token();
         let claim = Claim { token, at, print: print_of(job) };
@@ -108,7 +112,8 @@ impl Write {
                     return Ok(Next::Stop(Progress::Due(free_at)));
                 }
                 if class == Delivery::Once {
-                    let progress = self.close(job, &row, ItemState::Unknown, Fate::Unknown, Reason::AnswerLost).await?;
+                    let lost = Ending::unknown(Reason::AnswerLost);
+                    let progress = self.close(job, Some(open.token), lost).await?;
                     return Ok(Next::Stop(progress));
                 }
                 let mut prints = row.unsure_prints.clone();
@@ -117,13 +122,15 @@ impl Write {
                     claim: Some(Some(claim)),
                     unsure: Some(true),
                     unsure_prints: Some(prints),
+                    // Whoever held it so long has failed.
+                    attempts: Some(row.attempts + 1),
                     ..Patch::default()
                 };
                 self.items.change(&job.key, guard(Some(open.token)), patch).await?
             }
             None => {
-                if let Some(reason) = job.must_end.filter(|_| !row.unsure) {
-                    return Ok(Next::Stop(self.close(job, &row, ItemState::Ended, Fate::Ended, reason).await?));
+                if let Some(ending) = job.must_end.filter(|_| !row.unsure) {
+                    return Ok(Next::Stop(self.close(job, None, ending).await?));
                 }
                 let patch = Patch { claim: Some(Some(claim)), ..Patch::default() };
                 self.items.change(&job.key, guard(None), patch).await?
@@ -139,56 +146,91 @@ impl Write {
 
     /// Step 3: a row that is unsure stays so until a complete read of the destination answers.
     async fn reconcile(&self, job: &Job<'_>, held: Held, class: Delivery) -> Result<Next<Held>, Unreachable> {
+        let must_end = job.must_end.or_else(|| spent(&held.row));
+        if !held.row.unsure {
+            return match job.must_end {
+                Some(ending) => Ok(Next::Stop(self.close(job, Some(held.token), ending).await?)),
+                None => Ok(Next::Go(held)),
+            };
+        }
+        // An id that we chose needs no look, but for a deletion that must know whether there is anything.
         let keyed = matches!(class, Delivery::Listable { keyed: true });
-        if !held.row.unsure || (keyed && job.must_end.is_none()) {
+        let is_known = job.decision.action != Action::Delete || !held.row.external_id.is_empty();
+        if keyed && is_known && must_end.is_none() {
             return Ok(Next::Go(held));
         }
         let answered = match self.look(job, &held.row).await? {
             Ok(answered) => answered,
             Err(err) => return self.look_failed(job, held, &err).await,
         };
-        match (answered, job.must_end) {
-            (Answered::Ours(external_id), _) => {
-                Ok(Next::Stop(self.record(job, Some(held.token), &external_id, true).await?))
-            }
-            (_, Some(reason)) => {
-                let sure = Patch { unsure: Some(false), unsure_prints: Some(Vec::new()), ..Patch::default() };
-                self.items.change(&job.key, mine(held.token), sure).await?;
-                let row = self.row(job).await?;
-                Ok(Next::Stop(self.close(job, &row, ItemState::Ended, Fate::Ended, reason).await?))
-            }
-            (Answered::Older(external_id), None) => {
-                let sealed = self.contents.seal_external(job.subject(), job.decision.item, &external_id).await?;
-                let patch = Patch {
-                    external_id: Some(sealed),
-                    version: Some(job.decision.version - 1),
-                    owned: Some(true),
-                    ..Patch::default()
-                };
-                self.renew(job, held, patch).await
-            }
-            (Answered::Nothing, None) => self.renew(job, held, Patch::default()).await,
+        match must_end {
+            Some(ending) => self.end_after(job, held.token, answered, ending).await,
+            None => match answered {
+                Answered::Ours(external_id) => {
+                    Ok(Next::Stop(self.record(job, Some(held.token), &external_id, true).await?))
+                }
+                Answered::Older(external_id) => {
+                    let patch = self.older(job, &external_id).await?;
+                    self.renew(job, held, patch).await
+                }
+                Answered::Nothing => self.renew(job, held, Patch::default()).await,
+            },
         }
+    }
+
+    /// An operation that must end, once the destination was read: applied if it is there. What else is there of the
+    /// item is noted, so that its next version changes it instead of making a second one.
+    async fn end_after<T>(
+        &self,
+        job: &Job<'_>,
+        token: Uuid,
+        answered: Answered,
+        ending: Ending,
+    ) -> Result<Next<T>, Unreachable> {
+        let patch = match answered {
+            Answered::Ours(external_id) => {
+                return Ok(Next::Stop(self.record(job, Some(token), &external_id, true).await?));
+            }
+            Answered::Older(external_id) => self.older(job, &external_id).await?,
+            Answered::Nothing => Patch::default(),
+        };
+        let sure = Patch { unsure: Some(false), unsure_prints: Some(Vec::new()), ..patch };
+        if !self.items.change(&job.key, mine(token), sure).await? {
+            return Ok(Next::Again);
+        }
+        Ok(Next::Stop(self.close(job, Some(token), ending).await?))
+    }
+
+    /// Another version of the item is at the destination under this id.
+    async fn older(&self, job: &Job<'_>, external_id: &str) -> Result<Patch, Unreachable> {
+        self.note_written(job, external_id).await?;
+        let sealed = self.contents.seal_external(job.subject(), job.decision.item, external_id).await?;
+        let version = Some(job.decision.version - 1);
+        Ok(Patch { external_id: Some(sealed), version, owned: Some(true), ..Patch::default() })
     }
 
     async fn look_failed(&self, job: &Job<'_>, held: Held, err: &ProviderError) -> Result<Next<Held>, Unreachable> {
         // The claim may go; the doubt may not.
-        let at = match err {
-            ProviderError::Throttled { until } => until.unwrap_or_else(|| self.backoff(0)),
+        let (at, attempts) = match err {
+            ProviderError::Throttled { until } => (until.unwrap_or_else(|| self.backoff(0)), None),
             ProviderError::AccessRevoked | ProviderError::Forbidden { .. } => {
-                let progress =
-                    self.close(job, &held.row, ItemState::Unknown, Fate::Unknown, Reason::AccessRevoked).await?;
-                return Ok(Next::Stop(progress));
+                let ending = Ending::unknown(Reason::AccessRevoked);
+                return Ok(Next::Stop(self.close(job, Some(held.token), ending).await?));
             }
-            _ => self.backoff(held.row.attempts),
+            // Reading is tried as often again as sending.
+            _ if held.row.attempts + 1 >= 2 * ATTEMPTS_MAX => {
+                let ending = Ending::unknown(Reason::AnswerLost);
+                return Ok(Next::Stop(self.close(job, Some(held.token), ending).await?));
+            }
+            _ => (self.backoff(held.row.attempts), Some(held.row.attempts + 1)),
         };
-        self.release(job, held.token, Some(held.row.attempts + 1)).await?;
+        self.release(job, held.token, attempts).await?;
         Ok(Next::Stop(Progress::Due(at)))
     }
 
     /// A fresh token by compare-and-set on the one before: the time of reading does not count against the send window.
     async fn renew(&self, job: &Job<'_>, held: Held, patch: Patch) -> Result<Next<Held>, Unreachable> {
-        let since = tokio::time::Instant::now();
+        let since = self.accounts.clock.monotonic();
         let at = self.accounts.clock.now();
         let token = draw_token();
         let claim = Claim { token, at, print: print_of(job) };
@@ -207,7 +249,7 @@ impl Write {
             row.unsure_prints.iter().cloned().chain(row.claim.as_ref().map(|it| it.print.clone())).collect();
         let from = prints.iter().map(|it| it.start).min().unwrap_or(row.starts_at);
         let to = prints.iter().map(|it| it.end).max().unwrap_or(row.ends_at);
-        let window = Interval { from, to: Instant(to.0 + 1) }.widened(FIND_TOLERANCE);
+        let window = Interval { from, to: Instant(to.0.saturating_add(1)) }.widened(FIND_TOLERANCE);
         let data_type = job.decision.data_type;
         let caller = Caller { subject: job.subject(), connection, lane: job.input.body.lane, send_by: None };
         let found = match self.accounts.read(caller, &Find(data_type, window)).await? {
@@ -264,10 +306,7 @@ impl Write {
             // Only class B answers so; a profile that says otherwise is treated as an answer that was lost.
             Ok(Receipt::Pending { .. }) | Err(ProviderError::Unknown { .. } | ProviderError::Malformed { .. }) => {
                 if class == Delivery::Once {
-                    return stop(
-                        self.close(job, &held.row_claimed(), ItemState::Unknown, Fate::Unknown, Reason::AnswerLost)
-                            .await?,
-                    );
+                    return stop(self.close(job, Some(held.token), Ending::unknown(Reason::AnswerLost)).await?);
                 }
                 stop(Progress::Due(held.at.plus(self.quarantine(job))))
             }
@@ -285,15 +324,15 @@ impl Write {
                 ))
             }
             Err(ProviderError::TokenExpired | ProviderError::AccessRevoked) => {
-                self.end(job, &held, ItemState::Ended, Fate::Ended, Reason::AccessRevoked).await
+                self.end(job, &held, Ending::ended(Reason::AccessRevoked)).await
             }
             Err(err) => match definite(&err) {
                 Some(reason) => {
                     tracing::info!(item = %job.decision.item, %err, "an operation was refused");
-                    self.end(job, &held, ItemState::Refused, Fate::Refused, reason).await
+                    self.end(job, &held, Ending::refused(reason)).await
                 }
                 None if held.row.attempts + 1 >= ATTEMPTS_MAX => {
-                    self.end(job, &held, ItemState::Ended, Fate::Ended, Reason::AttemptsSpent).await
+                    self.end(job, &held, Ending::ended(Reason::AttemptsSpent)).await
                 }
                 None => {
                     self.release(job, held.token, Some(held.row.attempts + 1)).await?;
@@ -321,20 +360,21 @@ impl Write {
         Ok(Next::Again)
     }
 
-    async fn end(
-        &self,
-        job: &Job<'_>,
-        held: &Held,
-        state: ItemState,
-        fate: Fate,
-        reason: Reason,
-    ) -> Result<Next<()>, Unreachable> {
-        if held.row.unsure {
-            // An earlier send is still in doubt: a later visit reads the destination before it ends.
-            self.release(job, held.token, Some(held.row.attempts + 1)).await?;
-            return Ok(Next::Stop(Progress::Due(self.backoff(held.row.attempts))));
+    async fn end(&self, job: &Job<'_>, held: &Held, ending: Ending) -> Result<Next<()>, Unreachable> {
+        if !held.row.unsure {
+            return Ok(Next::Stop(self.close(job, Some(held.token), ending).await?));
         }
-        Ok(Next::Stop(self.close(job, &held.row_claimed(), state, fate, reason).await?))
+        // An earlier send is still in doubt: the destination is read before it ends.
+        match self.look(job, &held.row).await? {
+            Ok(answered) => self.end_after(job, held.token, answered, ending).await,
+            Err(err) => {
+                let held = Held { row: held.row.clone(), ..*held };
+                Ok(match self.look_failed(job, held, &err).await? {
+                    Next::Stop(progress) => Next::Stop(progress),
+                    Next::Go(_) | Next::Again => Next::Again,
+                })
+            }
+        }
     }
 
     /// Gives the claim back: nothing was sent under it.
@@ -344,11 +384,9 @@ impl Write {
     }
 }
 
-impl Held {
-    /// The row with our claim on it, as the store has it.
-    fn row_claimed(&self) -> ItemRow {
-        self.row.clone()
-    }
+/// How an item ends whose sends were lost too often.
+fn spent(row: &ItemRow) -> Option<Ending> {
+    (row.attempts >= ATTEMPTS_MAX).then_some(Ending::ended(Reason::AttemptsSpent))
 }
 
 fn mine(token: Uuid) -> Guard {
@@ -371,7 +409,10 @@ fn looks_like(claimed: &Print, found: &Found) -> bool {
     }
     match (claimed.metric, there.metric) {
         (Some(a), Some(b)) => a.abs_diff(b) <= a.unsigned_abs().max(b.unsigned_abs()) / 50 + 1,
-        _ => (claimed.end.0 - claimed.start.0).abs_diff(there.end.0 - there.start.0) <= PRINT_TOLERANCE_MS,
+        _ => {
+            claimed.end.0.saturating_sub(claimed.start.0).abs_diff(there.end.0.saturating_sub(there.start.0))
+                <= PRINT_TOLERANCE_MS
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Class A (the destination compares versions itself) and class B (it detects duplicates).
 
-use super::{ATTEMPTS_MAX, Job, Progress, Write, definite, send_of};
+use super::{ATTEMPTS_MAX, Ending, Job, Progress, Write, definite, send_of};
 use crate::{
     accounts::Caller,
     bus::Unreachable,
@@ -8,13 +8,13 @@ use crate::{
     item::{Guard, ItemRow, ItemState, Patch},
     provider::{ProviderError, Receipt},
 };
-use schemas::event::{Action, Fate, Reason};
+use schemas::event::{Action, Reason};
 
 impl Write {
     /// Class A: no claim, no wait; a repeated or late write is refused by the destination itself.
     pub(super) async fn versioned(&self, job: &Job<'_>, row: ItemRow) -> Result<Progress, Unreachable> {
-        if let Some(reason) = job.must_end {
-            return self.close(job, &row, ItemState::Ended, Fate::Ended, reason).await;
+        if let Some(ending) = job.must_end {
+            return self.close(job, None, ending).await;
         }
         let external_id = self.contents.open_external(job.subject(), &row).await?;
         let answer = self.send(job, external_id.as_deref(), None).await?;
@@ -25,14 +25,26 @@ impl Write {
     pub(super) async fn deduplicated(&self, job: &Job<'_>, row: ItemRow) -> Result<Progress, Unreachable> {
         if row.state == ItemState::Sent && !row.handle.is_empty() {
             let answer = self.poll(job, &row).await?;
+            if matches!(answer, Err(ProviderError::NotFound)) && job.must_end.is_none() {
+                // Nobody knows the handle any more: it is sent again, and a duplicate is told.
+                return self.change_planned(job, Patch { handle: Some(String::new()), ..Patch::default() }).await;
+            }
+            let answer = match answer {
+                // Not being allowed to ask says nothing about what was sent.
+                Err(ProviderError::NotFound | ProviderError::Forbidden { .. } | ProviderError::Unsupported { .. }) => {
+                    Err(ProviderError::AccessRevoked)
+                }
+                answer => answer,
+            };
             return self.conclude(job, row, answer).await;
         }
-        if let Some(reason) = job.must_end.filter(|_| row.state != ItemState::Sent) {
-            return self.close(job, &row, ItemState::Ended, Fate::Ended, reason).await;
-        }
-        if job.must_end.is_some() {
+        match job.must_end {
             // It may have been taken and can no longer be asked after.
-            return self.close(job, &row, ItemState::Unknown, Fate::Unknown, Reason::AnswerLost).await;
+            Some(_) if row.state == ItemState::Sent => {
+                return self.close(job, None, Ending::unknown(Reason::AnswerLost)).await;
+            }
+            Some(ending) => return self.close(job, None, ending).await,
+            None => {}
         }
         let guard = Guard {
             planned_version: Some(job.decision.version),
@@ -69,6 +81,21 @@ impl Write {
         let now = self.accounts.clock.now();
         match answer {
             Ok(Receipt::Applied { external_id }) => self.record(job, None, &external_id, true).await,
+            Ok(Receipt::Duplicate { external_id, ours: true })
+                if job.decision.version > 1 && row.external_id.is_empty() =>
+            {
+                // It holds an earlier version: that is noted, and brought up to this one by an update.
+                self.note_written(job, &external_id).await?;
+                let sealed = self.contents.seal_external(job.subject(), job.decision.item, &external_id).await?;
+                let held = Patch {
+                    state: Some(ItemState::Planned),
+                    version: Some(job.decision.version - 1),
+                    external_id: Some(sealed),
+                    owned: Some(true),
+                    ..Patch::default()
+                };
+                self.change_planned(job, held).await
+            }
             Ok(Receipt::Duplicate { external_id, ours }) => self.record(job, None, &external_id, ours).await,
             Ok(Receipt::Pending { handle, wait }) => {
                 let guard = Guard {
@@ -87,24 +114,16 @@ impl Write {
                 Ok(Progress::Due(until.unwrap_or_else(|| now.plus(super::super::THROTTLED_PAUSE))))
             }
             Err(ProviderError::TokenExpired | ProviderError::AccessRevoked) => {
-                let (state, fate) = if row.state == ItemState::Sent {
-                    (ItemState::Unknown, Fate::Unknown)
-                } else {
-                    (ItemState::Ended, Fate::Ended)
-                };
-                self.close(job, &row, state, fate, Reason::AccessRevoked).await
+                self.close(job, None, in_doubt(&row, Reason::AccessRevoked)).await
             }
             Err(err) => match definite(&err) {
                 Some(reason) => {
                     tracing::info!(item = %job.decision.item, %err, "an operation was refused");
-                    self.close(job, &row, ItemState::Refused, Fate::Refused, reason).await
+                    self.close(job, None, Ending::refused(reason)).await
                 }
                 // Nothing was done, or the destination will say so when it is sent again.
                 None if row.attempts + 1 >= ATTEMPTS_MAX => {
-                    let sent = row.state == ItemState::Sent;
-                    let (state, fate) =
-                        if sent { (ItemState::Unknown, Fate::Unknown) } else { (ItemState::Ended, Fate::Ended) };
-                    self.close(job, &row, state, fate, Reason::AttemptsSpent).await
+                    self.close(job, None, in_doubt(&row, Reason::AttemptsSpent)).await
                 }
                 None => {
                     let guard = Guard { planned_version: Some(job.decision.version), ..Guard::default() };
@@ -115,4 +134,17 @@ impl Write {
             },
         }
     }
+
+    /// Changes a row on the way, and goes on at once.
+    async fn change_planned(&self, job: &Job<'_>, patch: Patch) -> Result<Progress, Unreachable> {
+        let version = Some(job.decision.version);
+        let guard = Guard { planned_version: version, version_below: version, ..Guard::default() };
+        self.items.change(&job.key, guard, patch).await?;
+        Ok(Progress::Due(self.accounts.clock.now()))
+    }
+}
+
+/// What was sent and not settled is unknown, never ended.
+fn in_doubt(row: &ItemRow, reason: Reason) -> Ending {
+    if row.state == ItemState::Sent { Ending::unknown(reason) } else { Ending::ended(reason) }
 }
