@@ -14,7 +14,7 @@ use crate::{
 use schemas::{
     event::{Action, Candidate, Decision, Deletes, Fate, FieldChoice, Reason, Rule},
     id::{EventId, ItemId, OpId, SyncId},
-    record::{Body, Record},
+    record::{Body, Record, RecordState},
     time::Instant,
 };
 
@@ -259,6 +259,10 @@ impl Case<'_> {
     /// The source's content is not the one that was planned.
     fn changed(&self, known: &Known) -> Decided {
         let row = &known.row;
+        if self.incoming.record.state == RecordState::Open && known.summary.state == RecordState::Final {
+            // What may not be all of it (half a file, a score that is pending) never replaces what was complete.
+            return self.skip(Some(row), Fate::Skipped, Reason::Stale, Vec::new());
+        }
         if let Some(edited_at) = row.seen_modified_at {
             match self.policy.rule {
                 Rule::PrioritiseSource => {}
@@ -385,7 +389,9 @@ impl Case<'_> {
         let mut decision = self.decision(item, month, action, version, candidates);
         decision.op = Some(OpId::derived(self.policy.destination, item, version));
         if action != Action::Delete {
-            decision.record = self.incoming.projected.clone().ok();
+            // A projection drops what the destination cannot hold, not whether the source has said all.
+            let state = self.incoming.record.state;
+            decision.record = self.incoming.projected.clone().ok().map(|it| Record { state, ..it });
             decision.fields = self.fields(decision.record.as_ref());
         }
         Decided { decision, plan, seen: None, fate: None, key: self.incoming.key.clone() }

@@ -19,6 +19,7 @@ use engine::{
     },
     session::Session,
 };
+use schemas::record::RecordState;
 
 /// FIT.
 pub const FIT: &str = "application/vnd.ant.fit";
@@ -61,9 +62,9 @@ impl DataProvider for Files {
 
     fn normalize(&self, page: &RawPage<'_>) -> Result<Normal, MapperError> {
         match page.content_type {
-            FIT => fit::read(page.body, page.name),
-            TCX => tcx::read(page.body, page.name),
-            GPX => gpx::read(page.body, page.name),
+            FIT => fit::read(page.body, page.name).map(half_is_open),
+            TCX => tcx::read(page.body, page.name).map(half_is_open),
+            GPX => gpx::read(page.body, page.name).map(half_is_open),
             APPLE_HEALTH => apple_health::read(page.body, page.name),
             FOLDER => destination::normalize(page.body),
             other => Err(MapperError(format!("no file of type {other:?} is known"))),
@@ -81,4 +82,15 @@ impl DataProvider for Files {
     ) -> Result<Box<dyn Iterator<Item = Result<Part, SplitError>> + Send>, SplitError> {
         split::split(file, name)
     }
+}
+
+/// What was salvaged of a damaged file may not be all of it: its records are open, so that they never replace those of
+/// the whole file.
+fn half_is_open(mut normal: Normal) -> Normal {
+    if normal.issues.iter().any(|it| matches!(it.code, "truncated" | "bad_checksum" | "malformed")) {
+        for record in &mut normal.records {
+            record.state = RecordState::Open;
+        }
+    }
+    normal
 }

@@ -162,6 +162,15 @@ fn another_content_is_the_next_version() {
 }
 
 #[test]
+fn half_a_record_never_replaces_the_whole_one() {
+    let (whole, half) = (run(T0, 10_000.0), Record { state: schemas::record::RecordState::Open, ..run(T0, 4_000.0) });
+    let row = ours("a", &whole, 1, 1);
+    let stale = Is::Skip(Fate::Skipped, Reason::Stale);
+    check(&mut window(&[(&row, &whole)]), &policy(&ALL), &again("a", half.clone(), &row), &stale);
+    check(&mut window(&[(&row, &half)]), &policy(&ALL), &again("a", whole, &row), &Is::Op(Action::Update, 2));
+}
+
+#[test]
 fn an_older_state_and_our_own_copy_change_nothing() {
     let (record, changed) = (run(T0, 10_000.0), run(T0, 11_000.0));
     let row = ours("a", &record, 1, 1);

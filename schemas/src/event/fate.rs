@@ -56,7 +56,7 @@ pub enum Reason {
     Foreign,
     /// It is our own copy, read back.
     Echo,
-    /// A newer state of the record was already seen.
+    /// A newer, or a more complete, state of the record was already seen.
     Stale,
     /// The rule lets the destination's content stand.
     DestinationPreferred,
