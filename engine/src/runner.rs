@@ -104,19 +104,19 @@ impl Runner {
     }
 
     async fn republish_sync(&self, subject: &Subject, sync: SyncId) -> Result<usize, Unreachable> {
+        let events = self.store.log.events(subject, sync).await?;
+        // Before anything goes on: a step may stand whose roots were never begun.
+        let mut messages = self.begin_roots(subject, sync, &events).await?;
         let open = self.store.log.open(subject, sync).await?;
-        let mut messages = Vec::new();
         for (id, topic) in &open {
-            let stage = crate::status::stage_of(topic.kind).unwrap_or_default();
-            if self.store.timers.get(stage, *id).await?.is_none()
-                && let Some(event) = self.store.log.event(subject, sync, *id).await?
+            if self.waits_for_bus(*id, *topic).await?
+                && let Some(event) = events.iter().find(|it| it.id == *id)
             {
-                messages.push(message(subject, &event));
+                messages.push(message(subject, event));
             }
         }
         if open.is_empty() {
             // Nothing is open, yet the sync has not ended: its last outcome never reached Settle.
-            let events = self.store.log.events(subject, sync).await?;
             let outcome = events.iter().rfind(|it| it.topic.kind == schemas::event::Kind::Outcome);
             messages.extend(outcome.map(|it| message(subject, it)));
         }
@@ -125,6 +125,36 @@ impl Runner {
             self.bus.publish(messages).await?;
         }
         Ok(n_messages)
+    }
+
+    /// Whether an open event is delivered by nobody but the bus: no timer will.
+    async fn waits_for_bus(&self, id: EventId, topic: TopicName) -> Result<bool, Unreachable> {
+        let stage = crate::status::stage_of(topic.kind).unwrap_or_default();
+        Ok(self.store.timers.get(stage, id).await?.is_none())
+    }
+
+    /// Begins the syncs that the steps of this one root, and gives the events of those that nobody has taken.
+    async fn begin_roots(
+        &self,
+        subject: &Subject,
+        sync: SyncId,
+        events: &[Logged],
+    ) -> Result<Vec<Message>, Unreachable> {
+        let key = |event: &Logged| {
+            let stage = crate::status::stage_of(event.topic.kind)?.into();
+            Some(StepKey { subject: subject.clone(), sync, stage, cause: event.id })
+        };
+        let keys: Vec<_> = events.iter().filter_map(key).collect();
+        let mut messages = Vec::new();
+        for root in self.store.log.recall(&keys).await?.into_iter().flatten().flat_map(|it| it.roots) {
+            let head = root_head(&root)?;
+            self.begin(&head, root.clone()).await?;
+            let open = self.store.log.open(subject, head.sync).await?;
+            if open.iter().any(|it| it.0 == root.id) && self.waits_for_bus(root.id, root.topic).await? {
+                messages.push(message(subject, &root));
+            }
+        }
+        Ok(messages)
     }
 
     /// Delivers due timers until `stop` turns true. A fired timer moves on by five minutes: it is the append, or the
@@ -455,3 +485,6 @@ fn backoff(attempts: i32) -> Duration {
     // Full jitter, but never so short that it hammers a provider that just failed.
     rand::rng().random_range(BACKOFF.0 / 2..=longest)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 mod destination;
 mod direct;
 mod faulty;
+mod resolve;
 mod simulation;
 mod write;
 
@@ -16,7 +17,7 @@ use crate::{
     limiter::Limiter,
     people::{Connection, ConnectionState, People},
     provider::{Catalog, Profile},
-    resolve,
+    resolve::summary,
     session::http_client,
     stage::{Answer, Later, Stage},
     standing::Standing,
@@ -145,7 +146,7 @@ impl Bench {
         let (hash, summary) = match &record {
             Some(record) => (
                 self.contents.vault.keyed_hash(&subject(), "content", &record.content()).await.unwrap(),
-                Some(serde_json::to_vec(&resolve::summary(record)).unwrap()),
+                Some(serde_json::to_vec(&summary(record)).unwrap()),
             ),
             None => (String::new(), None),
         };
