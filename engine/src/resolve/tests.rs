@@ -167,6 +167,7 @@ fn half_a_record_never_replaces_the_whole_one() {
     let row = ours("a", &whole, 1, 1);
     let stale = Is::Skip(Fate::Skipped, Reason::Stale);
     check(&mut window(&[(&row, &whole)]), &policy(&ALL), &again("a", half.clone(), &row), &stale);
+    let row = ours("a", &half, 1, 1);
     check(&mut window(&[(&row, &half)]), &policy(&ALL), &again("a", whole, &row), &Is::Op(Action::Update, 2));
 }
 
