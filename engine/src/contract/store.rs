@@ -55,9 +55,9 @@ async fn roots_are_kept_with_their_step_and_are_no_events_of_its_sync(store: &St
     let made = step(&subject, sync, "fetch", cause, Bearing::Within, vec![output.clone()]);
     let made = Step { roots: vec![root.clone()], ..made };
     assert_eq!(append(store, made.clone()).await, made);
-    let recalled = store.log.recall(&[made.key.clone()]).await.expect("recall");
+    let recalled = store.log.recall(std::slice::from_ref(&made.key)).await.expect("recall");
     assert_eq!(recalled, [Some(made)]);
-    assert_eq!(store.log.events(&subject, sync).await.expect("events"), [output.clone()]);
+    assert_eq!(store.log.events(&subject, sync).await.expect("events"), std::slice::from_ref(&output));
     assert_eq!(store.log.open(&subject, sync).await.expect("open"), [(output.id, topic)]);
     assert_eq!(store.log.event(&subject, sync, root.id).await.expect("event"), None);
 }

@@ -67,6 +67,10 @@ struct CutBus {
 
 #[async_trait]
 impl Bus for CutBus {
+    fn backlog(&self) -> crate::bus::Backlog {
+        crate::bus::Backlog::default()
+    }
+
     async fn publish(&self, messages: Vec<Message>) -> Result<(), Unreachable> {
         if self.repeats {
             self.inner.publish(messages.clone()).await?;
@@ -281,7 +285,12 @@ impl Bench {
             .then(Normalize, topics::normalized(Lane::Hot))
             .rejecting_to(topics::REJECTED);
         let run = async move { futures::join!(runner.run(&topology, stopped.clone()), runner.fire_timers(stopped)) };
-        Running(tokio::spawn(async move { drop(run.await) }), stop)
+        Running(
+            tokio::spawn(async move {
+                run.await;
+            }),
+            stop,
+        )
     }
 
     /// Accepts a sync, as the intake does.

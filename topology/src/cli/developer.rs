@@ -52,6 +52,9 @@ impl Simulate {
     }
 }
 
+/// The pages of a file, one after the other: media type and bytes.
+type Parts<'a> = Box<dyn Iterator<Item = anyhow::Result<(String, Vec<u8>)>> + 'a>;
+
 /// `syncwell normalize`.
 #[derive(Debug, Args)]
 pub struct Normalize {
@@ -91,11 +94,7 @@ impl Normalize {
     }
 
     /// The pages of a file: those that the provider cuts it into, or the whole of a page that was saved.
-    fn parts<'a>(
-        &'a self,
-        provider: &'a dyn engine::provider::DataProvider,
-        name: &str,
-    ) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<(String, Vec<u8>)>> + 'a>> {
+    fn parts<'a>(&'a self, provider: &'a dyn engine::provider::DataProvider, name: &str) -> anyhow::Result<Parts<'a>> {
         if provider.profile().access == engine::provider::Access::File {
             let parts = provider
                 .split(Box::new(open(&self.file)?), name)
