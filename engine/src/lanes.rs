@@ -99,7 +99,8 @@ mod tests {
             for (index, (person, lane)) in pushes.iter().enumerate() {
                 lanes.push((*person, *lane), *person, index);
             }
-            let (mut running, mut taken): (Vec<((u8, u8), usize)>, Vec<((u8, u8), usize)>) = (vec![], vec![]);
+            let mut running: Vec<((u8, u8), usize)> = Vec::new();
+            let mut taken = Vec::new();
             let mut state = seed;
             loop {
                 while let Some(started) = lanes.start() {

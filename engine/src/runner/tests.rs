@@ -281,7 +281,12 @@ impl Bench {
             .then(Normalize, topics::normalized(Lane::Hot))
             .rejecting_to(topics::REJECTED);
         let run = async move { futures::join!(runner.run(&topology, stopped.clone()), runner.fire_timers(stopped)) };
-        Running(tokio::spawn(async move { drop(run.await) }), stop)
+        Running(
+            tokio::spawn(async move {
+                run.await;
+            }),
+            stop,
+        )
     }
 
     /// Accepts a sync, as the intake does.
