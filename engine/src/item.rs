@@ -177,6 +177,9 @@ pub struct Print {
     pub end: Instant,
     /// Its key metric, if it has one: distance in m, weight in g …, rounded.
     pub metric: Option<i64>,
+    /// When the claim was made: what was seen there before is somebody else's.
+    #[serde(default)]
+    pub claimed_at: Option<Instant>,
 }
 
 /// What Resolve decided for one item. A row that is not there is made with these.

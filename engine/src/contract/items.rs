@@ -118,7 +118,7 @@ impl<'a> Place<'a> {
         Claim {
             token: self.names.id(),
             at: at("2026-05-04T00:00:00Z"),
-            print: Print { start, end, metric: Some(10_000) },
+            print: Print { start, end, metric: Some(10_000), claimed_at: None },
         }
     }
 }

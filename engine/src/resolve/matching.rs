@@ -86,7 +86,7 @@ pub fn print(record: &Record) -> Print {
         Body::Quantity(quantity) => Some((quantity.value * 1000.0).round() as i64),
         _ => None,
     };
-    Print { start: record.time.start, end: record.time.end, metric }
+    Print { start: record.time.start, end: record.time.end, metric, claimed_at: None }
 }
 
 /// Whether a type may have more than one record of a person at one moment.

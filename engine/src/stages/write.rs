@@ -332,8 +332,7 @@ impl Write {
     /// What we wrote is found again when it is read back.
     async fn note_written(&self, job: &Job<'_>, external_id: &str) -> Result<(), Unreachable> {
         let (subject, connection) = (job.subject(), job.key.partition.destination);
-        let record =
-            self.contents.vault.keyed_hash(subject, "origin", format!("{connection}/{external_id}").as_bytes()).await?;
+        let record = self.written_key(job, external_id).await?;
         let origin = Origin {
             connection,
             record,
@@ -347,6 +346,12 @@ impl Write {
             seen_by: job.input.head.sync,
         };
         self.items.note_origins(subject, vec![origin]).await
+    }
+
+    /// Keyed hash of a record's id at the destination, as Resolve keys what it reads there.
+    async fn written_key(&self, job: &Job<'_>, external_id: &str) -> Result<String, Unreachable> {
+        let named = format!("{}/{external_id}", job.key.partition.destination);
+        self.contents.vault.keyed_hash(job.subject(), "origin", named.as_bytes()).await
     }
 
     /// An operation that ends without effect, while nobody else holds a claim on its row; `claim` is one's own, or

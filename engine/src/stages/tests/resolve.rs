@@ -1,6 +1,10 @@
 //! Planning: races, ends, looks, and what is gone.
 
-use super::{Bench, CONNECTION, T0, destination::profile, run, subject};
+use super::{
+    Bench, CONNECTION, T0,
+    destination::{Fault, profile},
+    run, subject,
+};
 use crate::{
     item::{ItemKey, ItemRow, ItemState, Partition, month_of},
     provider::Delivery,
@@ -247,4 +251,23 @@ async fn a_foreign_record_hides_ours_until_it_is_gone() {
     assert_eq!(decided[0].action, Action::Create);
     assert_ne!(decided[0].item, foreign, "the id of what is gone is not used");
     assert!(bench.row_of(decided[0].item).await.external_id.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_seen_there_before_the_first_claim_is_never_taken_for_ours() {
+    let profile = profile(Delivery::Listable { keyed: false });
+    for seen_before in [true, false] {
+        let bench = Bench::new(profile.clone(), false).await;
+        bench.there.has_foreign("theirs", run(10_000.0));
+        bench.hands.advance(DAY);
+        if seen_before {
+            bench.resolved(Page::of(1, 2, vec![named("theirs", 10_000.0)])).await;
+            bench.hands.advance(DAY);
+        }
+        bench.there.will([Fault::LostBefore]);
+        let first = bench.plan(1, Some(run(10_000.0))).await;
+        let taken = bench.settle(&first).await.external_id.as_deref() == Some("theirs");
+        // Without a mark nobody can tell one that nobody saw before from what may have been sent.
+        assert_eq!(taken, !seen_before);
+    }
 }

@@ -9,7 +9,7 @@ use crate::{
     accounts::Caller,
     bus::Unreachable,
     calls::Find,
-    item::{Claim, Guard, ItemRow, ItemState, Patch, Print},
+    item::{Claim, Guard, ItemKey, ItemRow, ItemState, Partition, Patch, Print},
     provider::{Delivery, Found, ProviderError, Receipt},
     resolve::{print, score},
     stage::Stage,
@@ -97,7 +97,7 @@ impl Write {
         let since = self.accounts.clock.monotonic();
         let at = self.accounts.clock.now();
         let token = draw_token();
-        let claim = Claim { token, at, print: print_of(job) };
+        let claim = Claim { token, at, print: print_of(job, at) };
         let version = job.decision.version;
         let guard = |claim: Option<Uuid>| Guard {
             planned_version: Some(version),
@@ -233,7 +233,7 @@ impl Write {
         let since = self.accounts.clock.monotonic();
         let at = self.accounts.clock.now();
         let token = draw_token();
-        let claim = Claim { token, at, print: print_of(job) };
+        let claim = Claim { token, at, print: print_of(job, at) };
         let patch = Patch { claim: Some(Some(claim)), unsure: Some(false), unsure_prints: Some(Vec::new()), ..patch };
         if !self.items.change(&job.key, mine(held.token), patch).await? {
             return Ok(Next::Again);
@@ -268,6 +268,7 @@ impl Write {
     ) -> Result<Answered, Unreachable> {
         let marker = job.decision.item.to_string();
         let known = self.contents.open_external(job.subject(), row).await?;
+        let first_claimed = prints.iter().filter_map(|it| it.claimed_at).min();
         let mut fits = Vec::new();
         for it in found {
             let marked = it.marker.as_deref() == Some(&marker);
@@ -275,7 +276,7 @@ impl Write {
             // Without our mark it is ours only if no such record was seen there before our first claim.
             let printed =
                 it.marker.is_none() && row.seen_hash.is_empty() && prints.iter().any(|print| looks_like(print, &it));
-            if marked || named || printed {
+            if marked || named || (printed && !self.was_there(job, &it.external_id, first_claimed).await?) {
                 fits.push(it);
             }
         }
@@ -285,6 +286,23 @@ impl Write {
             (Some(record), _) => job.provider.project(&best.record).is_ok_and(|it| equal_there(record, &it)),
         };
         Ok(if same { Answered::Ours(best.external_id) } else { Answered::Older(best.external_id) })
+    }
+
+    /// Whether a record there was seen as somebody else's before our first claim.
+    async fn was_there(
+        &self,
+        job: &Job<'_>,
+        external_id: &str,
+        first_claimed: Option<Instant>,
+    ) -> Result<bool, Unreachable> {
+        let (subject, connection) = (job.subject(), job.key.partition.destination);
+        let record = self.written_key(job, external_id).await?;
+        let origin = self.items.origins(subject, connection, connection, &[record]).await?.pop().flatten();
+        let Some(origin) = origin.filter(|it| it.item != job.decision.item) else { return Ok(false) };
+        let partition = Partition { month: origin.month, ..job.key.partition.clone() };
+        let row = self.items.get(&ItemKey { partition, item: origin.item }).await?;
+        // Ours or not, what another item holds is not this one.
+        Ok(row.is_some_and(|it| it.planned_version > 0 || it.seen_at < first_claimed))
     }
 
     /// Steps 6 and 7: what the answer means.
@@ -393,11 +411,12 @@ fn mine(token: Uuid) -> Guard {
     Guard { claim: Some(Some(token)), ..Guard::default() }
 }
 
-fn print_of(job: &Job<'_>) -> Print {
-    job.decision
-        .record
-        .as_ref()
-        .map_or_else(|| Print { start: job.decision.time.start, end: job.decision.time.end, metric: None }, print)
+fn print_of(job: &Job<'_>, claimed_at: Instant) -> Print {
+    let (time, claimed_at) = (&job.decision.time, Some(claimed_at));
+    match &job.decision.record {
+        Some(record) => Print { claimed_at, ..print(record) },
+        None => Print { start: time.start, end: time.end, metric: None, claimed_at },
+    }
 }
 
 /// Whether a record found there may be what was claimed: its start within three minutes, and its key metric or, where
