@@ -34,6 +34,10 @@ const OF_SOME: [(&str, &str); 10] = [
     ("write", "timer_fired"),
 ];
 
+/// How many writes the undisturbed run sends, and how many of them after a claim or a note that they will be sent.
+const N_WRITES: u32 = 25;
+const N_CLAIMS: u32 = 14;
+
 /// A case that is over.
 #[derive(Debug)]
 struct Over {
@@ -129,14 +133,15 @@ async fn wherever_the_process_dies_nothing_is_lost_and_nothing_is_doubled() {
     points.extend(OF_SOME);
     let mut cases = Vec::new();
     for (stage, point) in points {
-        // Two reads are throttled, and an upload is asked after twice.
-        let later = if point.starts_with("timer") { 2 } else { 3 };
-        for n in [1, later] {
-            cases.push((format!("{stage}.{point}"), vec![Death::At { stage, point, n }]));
-        }
-    }
-    if let Ok(wanted) = std::env::var("SWEEP_ONLY") {
-        cases.retain(|it| it.0.contains(&wanted));
+        let times = match point {
+            // Every kind of write is hit: creates, updates and deletes of the classes A, B and C.
+            "send" | "record" => (1..=N_WRITES).step_by(2).collect(),
+            "claim" => (1..=N_CLAIMS).step_by(2).collect(),
+            // Two reads are throttled, and an upload is asked after twice.
+            "timer_written" | "timer_fired" => vec![1, 2],
+            _ => vec![1, 3],
+        };
+        cases.extend(times.into_iter().map(|n| (format!("{stage}.{point}"), vec![Death::At { stage, point, n }])));
     }
     LocalSet::new().run_until(check(cases)).await.unwrap();
 }
@@ -145,7 +150,9 @@ async fn wherever_the_process_dies_nothing_is_lost_and_nothing_is_doubled() {
 async fn whenever_the_process_is_killed_or_stopped_nothing_is_lost_and_nothing_is_doubled() {
     let killed = (0..12).map(|n_effects| ("killed".to_owned(), vec![Death::Killed { n_effects }]));
     let stopped = [0, 1, 3, 5, 8, 11].map(|n_effects| ("stopped".to_owned(), vec![Death::Stopped { n_effects }]));
-    LocalSet::new().run_until(check(killed.chain(stopped).collect())).await.unwrap();
+    let hanging = [("stopped while a call hangs".to_owned(), vec![Death::StoppedWhileCalling])];
+    let cases = killed.chain(stopped).chain(hanging).collect();
+    LocalSet::new().run_until(check(cases)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -23,6 +23,8 @@ use topology::config::Config;
 
 /// How much later than the one before a process starts: every timer and every quarantine is over by then.
 const PAUSE: Duration = Duration::from_secs(400);
+/// How long a call hangs: longer than a drain may last.
+const HANG: Duration = Duration::from_secs(20);
 /// An Apple Health export.
 const WEIGHTS: &str = "<HealthData>\
     <Record type='HKQuantityTypeIdentifierBodyMass' sourceName='Scale' unit='kg' value='74.8' \
@@ -37,8 +39,10 @@ pub(super) enum Death {
     At { stage: &'static str, point: &'static str, n: u32 },
     /// Killed from outside once the simulators have seen so many effects.
     Killed { n_effects: usize },
-    /// Asked to stop once the simulators have seen so many effects.
+    /// Asked to stop (SIGTERM) once the simulators have seen so many effects.
     Stopped { n_effects: usize },
+    /// Asked to stop while a write hangs for longer than a drain may last.
+    StoppedWhileCalling,
 }
 
 /// Where a case lives.
@@ -207,8 +211,12 @@ impl Home {
     pub(super) async fn die(&mut self, death: Death) -> Result<()> {
         let kill_at = match death {
             Death::At { stage, point, n } => Some(format!("{stage}.{point}:{n}")),
-            Death::Killed { .. } | Death::Stopped { .. } => None,
+            Death::Killed { .. } | Death::Stopped { .. } | Death::StoppedWhileCalling => None,
         };
+        if let Death::StoppedWhileCalling = death {
+            let hangs = Fault { after: 2, ..Fault::once("POST", "/dataPoints", FaultKind::Slow(HANG)) };
+            self.outside.google.kit().plan(hangs);
+        }
         let mut process = Process::start(self.path(), kill_at.as_deref(), PAUSE * self.n_deaths)?;
         self.n_deaths += 1;
         if let Some((api, took)) = process.ready().await? {
@@ -226,6 +234,10 @@ impl Home {
             }
             Death::Stopped { n_effects } => {
                 self.effects_seen(n_effects).await?;
+                process.stop().await?;
+            }
+            Death::StoppedWhileCalling => {
+                self.effects_seen(3).await?;
                 process.stop().await?;
             }
         }

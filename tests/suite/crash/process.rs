@@ -6,12 +6,12 @@ use serde_json::Value;
 use std::{
     fs::{self, File},
     os::unix::process::ExitStatusExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
-/// How long a test waits for anything.
+/// How long a test waits for anything before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a drain may take.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -35,13 +35,13 @@ pub(super) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Op
 pub(super) struct Process {
     child: Child,
     begun: Instant,
-    said: std::path::PathBuf,
+    said: PathBuf,
 }
 
 impl Process {
     /// Starts `up` in a directory that holds `config.toml`; what it says goes to files there.
     pub(super) fn start(directory: &Path, kill_at: Option<&str>, clock_shift: Duration) -> Result<Self> {
-        // A file for each start: an earlier process may have said where it listened.
+        // Emptied by each start: an earlier process said where it listened, too.
         let said = directory.join("said");
         let mut command = Command::new(env!("CARGO_BIN_EXE_syncwell-under-test"));
         command.env_clear().env("SYNCWELL_CLOCK_SHIFT_S", clock_shift.as_secs().to_string());
@@ -78,7 +78,7 @@ impl Process {
         until("the process ending: was its point never reached?", async || Ok(self.child.try_wait()?)).await
     }
 
-    /// Kills it as nothing can be refused: SIGKILL.
+    /// Kills it by the signal that cannot be refused (SIGKILL).
     pub(super) async fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         let status = self.ended().await?;
