@@ -4,6 +4,7 @@ use crate::{
     accounts::Accounts,
     bus::{Backlog, Bus, Message, Unreachable},
     contents::Contents,
+    failpoint,
     people::{Config, Connection, ConnectionState, People},
     provider::{Part, Profile},
     runner::Runner,
@@ -367,12 +368,14 @@ impl Intake {
         if first.body.fingerprint != event.body.fingerprint {
             return Err(Refusal::KeyReused);
         }
+        failpoint::reached("intake", "append");
         let message = Message { topic: stands.topic, key: subject, id: stands.id, bytes: stands.bytes.clone() };
         let bus: &Arc<dyn Bus> = &self.runner.bus;
         match tokio::time::timeout(PUBLISH_MAX, bus.publish(vec![message])).await {
             Ok(published) => published?,
             Err(_) => return Err(Refusal::Busy("the bus did not answer in time".into())),
         }
+        failpoint::reached("intake", "publish");
         Ok(sync)
     }
 }
