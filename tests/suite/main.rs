@@ -1,1 +1,15 @@
-mod smoke;
+//! Scenarios: a whole SyncWell between simulated providers. And rules about the source.
+
+mod access;
+mod checkpoints;
+mod data;
+mod deletions;
+mod documents;
+mod edits;
+mod faults;
+mod imports;
+mod journal;
+mod moves;
+mod restarts;
+mod source;
+mod webhooks;
