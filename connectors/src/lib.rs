@@ -1,5 +1,7 @@
-//! One folder a provider: verbs, profile, wire types, mapper, simulator. [`catalog`] lists them, a line each.
+//! One folder a provider: verbs, profile, wire types, mapper, simulator. [`catalog`] lists them, a line each, and [`docs`]
+//! tells what they can do.
 
+pub mod docs;
 pub mod files;
 pub mod formats;
 pub mod google_health;

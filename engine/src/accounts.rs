@@ -223,25 +223,33 @@ impl Accounts {
     ) -> Result<Result<(i64, Tokens), ProviderError>, Unreachable> {
         let (subject, id) = (caller.subject, caller.connection.id);
         let give_up = self.clock.now().plus(REFRESH_LEASE + Duration::from_secs(10));
+        let mut is_fresh = false;
         loop {
             let Some((version, tokens)) = self.people.vault.get_tokens(subject, id).await? else {
                 return Ok(Err(ProviderError::AccessRevoked));
             };
             let now = self.clock.now();
             let ends_soon = tokens.expires_at.is_some_and(|at| at <= now.plus(EXPIRES_SOON));
-            if refused != Some(version) && !ends_soon {
+            // A pair that was just given is used, whatever our clock makes of its end.
+            if refused != Some(version) && (!ends_soon || is_fresh) {
                 return Ok(Ok((version, tokens)));
             }
             if tokens.refresh.is_none() {
                 return Ok(Err(ProviderError::AccessRevoked));
             }
             if self.lease(subject, id, version, now).await? {
-                let refreshed = self.refresh(subject, id, version, provider, session, &tokens).await?;
+                // Whoever held the lease before may have spent this pair since it was read.
+                let stands = self.people.vault.get_tokens(subject, id).await?;
+                let refreshed = if stands.is_some_and(|it| it.0 == version) {
+                    self.refresh(subject, id, version, provider, session, &tokens).await?
+                } else {
+                    Ok(())
+                };
                 self.release(subject, id).await?;
-                match refreshed {
-                    Ok(()) => {}
-                    Err(err) => return Ok(Err(err)),
+                if let Err(err) = refreshed {
+                    return Ok(Err(err));
                 }
+                is_fresh = true;
             } else if now > give_up {
                 return Ok(Err(ProviderError::Unavailable { what: "another process refreshes the token".into() }));
             } else {

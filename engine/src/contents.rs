@@ -1,6 +1,10 @@
 //! Contents of events, sealed under their person's key: small ones ride in the event, large ones lie in blobs.
 
-use crate::{bus::Unreachable, store::Blobs, vault::Vault};
+use crate::{
+    bus::Unreachable,
+    store::Blobs,
+    vault::{Unsealed, Vault},
+};
 use bytes::Bytes;
 use schemas::{
     codec::{self, Framed},
@@ -58,10 +62,11 @@ impl Contents {
         Ok(payload)
     }
 
-    /// The content of a payload of this person; `None` if its key or its blob is gone.
+    /// The content of a payload of this person; `None` if its key or its blob is gone, or it does not match its seal:
+    /// what was altered is logged and ends its own sync, and holds up nobody else.
     ///
     /// # Errors
-    /// When the vault or the blobs are out of reach, or the bytes do not match their seal.
+    /// When the vault or the blobs are out of reach.
     pub async fn open(&self, subject: &Subject, payload: &Payload) -> Result<Option<Vec<u8>>, Unreachable> {
         let lying;
         let sealed: &[u8] = match (&payload.sealed, &payload.blob) {
@@ -75,7 +80,14 @@ impl Contents {
             },
             (None, None) => return Ok(None),
         };
-        self.vault.unseal(subject, payload.key_version, carrier_aad(&payload.carrier), sealed).await
+        match self.vault.open_seal(subject, payload.key_version, carrier_aad(&payload.carrier), sealed).await? {
+            Unsealed::Opened(content) => Ok(Some(content)),
+            Unsealed::Gone => Ok(None),
+            Unsealed::Broken => {
+                tracing::error!(%subject, carrier = %payload.carrier, "a sealed content does not match its seal");
+                Ok(None)
+            }
+        }
     }
 
     /// Seals a value, in Avro.
@@ -86,7 +98,7 @@ impl Contents {
         self.seal(head, AVRO, &codec::encode(value)).await
     }
 
-    /// The value of a payload of this person; `None` if its key or its blob is gone.
+    /// The value of a payload of this person; `None` where [`Contents::open`] says so.
     ///
     /// # Errors
     /// As [`Contents::open`], and when it is a value of another kind or of a version that this build does not know.

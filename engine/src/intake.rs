@@ -15,7 +15,8 @@ use schemas::{
     codec,
     data_type::DataType,
     event::{
-        Account, Cover, Deletes, Delivered, Destination, Envelope, Head, Lane, Named, Reading, Requested, Rule, Trigger,
+        Account, Cover, Deletes, Delivered, Destination, Envelope, Head, Lane, Named, Reading, Requested, Rule,
+        StretchState, Trigger,
     },
     id::{ConnectionId, Subject, SyncId},
     time::{Instant, Interval},
@@ -336,6 +337,9 @@ impl Intake {
                     let (_, checkpoint) = self.people().checkpoint(subject, source.id, *id, command.data_type).await?;
                     let from =
                         checkpoint.covered_through.map_or_else(|| now.minus(FIRST_RANGE), |it| it.minus(overlap));
+                    // What could not be read is asked for again.
+                    let unread = checkpoint.gaps.iter().filter(|it| it.state == StretchState::Unread);
+                    let from = unread.map(|it| it.interval.from).min().map_or(from, |it| it.min(from));
                     earliest = Some(earliest.map_or(from, |it: Instant| it.min(from)));
                 }
                 earliest.unwrap_or_else(|| now.minus(FIRST_RANGE))

@@ -87,6 +87,17 @@ pub struct Sealed {
     pub bytes: Vec<u8>,
 }
 
+/// What became of sealed bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unsealed {
+    /// They were opened.
+    Opened(Vec<u8>),
+    /// Their key is gone, and with it what they were.
+    Gone,
+    /// They do not match their seal: altered, cut, or another's.
+    Broken,
+}
+
 /// The vault, opened. Clones share it.
 #[derive(Clone)]
 pub struct Vault {
@@ -169,11 +180,28 @@ impl Vault {
         aad: &[u8],
         bytes: &[u8],
     ) -> Result<Option<Vec<u8>>, Unreachable> {
-        let Some(key) = self.key_to_open(subject, key_version).await? else { return Ok(None) };
-        let broken = || {
-            Unreachable(format!("sealed bytes of subject {subject} do not match their seal: restore them from a copy"))
-        };
-        key.open(&bound(subject, aad, key_version), bytes).ok_or_else(broken).map(Some)
+        match self.open_seal(subject, key_version, aad, bytes).await? {
+            Unsealed::Opened(content) => Ok(Some(content)),
+            Unsealed::Gone => Ok(None),
+            Unsealed::Broken => Err(Unreachable(format!(
+                "sealed bytes of subject {subject} do not match their seal: restore them from a copy"
+            ))),
+        }
+    }
+
+    /// As [`Vault::unseal`], but a broken seal is an answer: for contents whose loss concerns their own sync alone.
+    ///
+    /// # Errors
+    /// When the vault cannot be reached.
+    pub async fn open_seal(
+        &self,
+        subject: &Subject,
+        key_version: i32,
+        aad: &[u8],
+        bytes: &[u8],
+    ) -> Result<Unsealed, Unreachable> {
+        let Some(key) = self.key_to_open(subject, key_version).await? else { return Ok(Unsealed::Gone) };
+        Ok(key.open(&bound(subject, aad, key_version), bytes).map_or(Unsealed::Broken, Unsealed::Opened))
     }
 
     /// A hash that only this person's key makes, for one purpose (32 hex digits): tells equal from different without

@@ -1,42 +1,59 @@
 //! A whole SyncWell in one process, and the outside world around it.
 //!
-//! [`World`] runs every role on `memory://` and `sqlite://` between real provider simulators, with a clock of its own:
-//! while nothing is on its way, time jumps to the next timer, so that an hour's pause costs no time.
+//! [`World`] runs every role on `memory://` and `sqlite://` between real provider simulators. All of them live in one
+//! time, which begins at [`START`]: it runs as time does, and while nothing is on its way it jumps to the next timer,
+//! so that an hour's pause costs no time. [`World::hold_time`] keeps it from jumping.
 
-use anyhow::{Context, Result};
-use connectors::{
-    google_health,
-    simulator::{Kit, Running},
-    strava,
+mod inside;
+mod outside;
+mod telling;
+
+pub use self::{
+    inside::{End, Inside},
+    outside::{Outside, VERIFY_TOKEN},
+    telling::{fates, told},
 };
+
+use anyhow::{Context, Result, ensure};
+use connectors::{google_health, strava};
 use engine::{
     clock::{Clock, ManualClock},
-    connect::{ConfigCommand, Connect},
-    intake::{Intake, SyncCommand},
-    people::Connection,
-    runner::Runner,
+    connect::ConfigCommand,
+    intake::SyncCommand,
+    item::ItemRow,
+    people::{Checkpoint, Connection, ConnectionState},
     status::Status,
 };
+use reqwest::{Response, multipart};
 use schemas::{
     data_type::DataType,
-    event::{Deletes, Fate, Lane, Rule},
+    event::{Deletes, Lane, Rule},
     id::{ConnectionId, Subject, SyncId},
-    time::Instant,
+    time::{Instant, Interval},
 };
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tempfile::TempDir;
-use tokio::{sync::watch, task::JoinHandle};
-use topology::{
-    config::{Config, ProviderConfig},
-    process::Process,
-};
+use topology::config::Config;
 
-/// The athlete of the Strava simulator.
+/// The first person's athlete at the Strava simulator.
 pub const ATHLETE: u64 = 7;
-/// The user of the Google Health simulator.
+/// The first person's user at the Google Health simulator.
 pub const USER: &str = "115500000000000000007";
-/// Our registration at both simulators.
-const CLIENT: (&str, &str) = ("24523", "client-secret");
+/// When a world begins: after everything that the recordings hold.
+pub const START: &str = "2026-07-02T09:00:00Z";
+/// Before everything that the recordings hold.
+pub const LONG_AGO: &str = "2010-01-01T00:00:00Z";
+
+/// The longest that anything is waited for.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A person with accounts, a SyncWell, and time.
 #[derive(Debug)]
@@ -45,81 +62,16 @@ pub struct World {
     pub strava: strava::simulator::Simulator,
     /// Google Health.
     pub google: google_health::simulator::Simulator,
-    /// Whose data it is.
+    /// SyncWell, which can be ended and opened again.
+    pub inside: Inside,
+    /// The person who acts.
     pub subject: Subject,
-    /// Takes commands.
-    pub intake: Intake,
-    /// Connects accounts and hears notifications.
-    pub connect: Connect,
-    /// Where events are kept and passed on.
-    pub runner: Runner,
-    /// The time.
-    pub clock: ManualClock,
-    directory: TempDir,
-    stop: watch::Sender<bool>,
-    running: Vec<JoinHandle<()>>,
-    _servers: [Running; 2],
+    clock: (Clock, ManualClock),
+    is_held: Arc<AtomicBool>,
+    outside: Outside,
+    config: Config,
     n_commands: u32,
-}
-
-/// The simulators, before a SyncWell knows them.
-#[derive(Debug)]
-pub struct Outside {
-    /// Strava.
-    pub strava: strava::simulator::Simulator,
-    /// Google Health.
-    pub google: google_health::simulator::Simulator,
-    servers: [Running; 2],
-}
-
-impl Outside {
-    /// Both simulators on free ports, with one empty account each.
-    ///
-    /// # Errors
-    /// When no port is free.
-    pub async fn start() -> Result<Self> {
-        let options = strava::simulator::Options {
-            client_id: CLIENT.0.into(),
-            client_secret: CLIENT.1.into(),
-            calls_max: [10_000, 100_000],
-            reads_max: [10_000, 100_000],
-            ..strava::simulator::Options::default()
-        };
-        let strava = strava::simulator::Simulator::new(Kit::default(), options);
-        strava.seed_athlete(strava::simulator::Athlete {
-            id: ATHLETE,
-            offset_seconds: 7_200,
-            zone: "Europe/Berlin".into(),
-        });
-        let google = google_health::simulator::Simulator::new(Kit::default());
-        google.add_user(USER);
-        google.set_calls_max(100_000);
-        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let servers = [strava.start(any_port).await?, google.start(any_port).await?];
-        Ok(Self { strava, google, servers })
-    }
-
-    /// A configuration of a SyncWell in `data` whose providers are the simulators.
-    #[must_use]
-    pub fn config(&self, data: PathBuf) -> Config {
-        let provider = |base: String, url: &str, limits: &[(&str, u32)]| ProviderConfig {
-            base_url: Some(base),
-            auth_url: Some(url.to_owned()),
-            token_url: Some(url.to_owned()),
-            client_id: Some(CLIENT.0.into()),
-            client_secret: Some(CLIENT.1.into()),
-            limits: limits.iter().map(|(name, calls)| ((*name).to_owned(), *calls)).collect(),
-            ..ProviderConfig::default()
-        };
-        let [strava, google] = [&self.servers[0].url, &self.servers[1].url];
-        let wide = [("quarter", 10_000), ("day", 100_000), ("reads_quarter", 10_000), ("reads_day", 100_000)];
-        let providers: BTreeMap<_, _> = [
-            ("strava".to_owned(), provider(format!("{strava}/api/v3"), strava, &wide)),
-            ("google_health".to_owned(), provider(google.clone(), google, &[("user_minute", 100_000)])),
-        ]
-        .into();
-        Config { data, listen: SocketAddr::from(([127, 0, 0, 1], 0)), providers, ..Config::default() }
-    }
+    directory: TempDir,
 }
 
 impl World {
@@ -128,40 +80,58 @@ impl World {
     /// # Errors
     /// When something cannot be started.
     pub async fn new() -> Result<Self> {
-        let outside = Outside::start().await?;
+        let clock = Clock::manual(at(START));
+        let outside = Outside::start(clock.0.now()).await?;
         let directory = tempfile::tempdir()?;
-        let config = outside.config(directory.path().join("data"));
-        // The simulators live in the real time; ours begins there and runs ahead.
-        let (clock, time) = Clock::manual(Clock::real().now());
-        let process = Process::open(&config, connectors::catalog(), clock).await?;
-        let subject = process.subject("tester");
-        let (intake, connect, runner) = (process.intake.clone(), process.connect.clone(), process.runner.clone());
-        let (stop, stopped) = watch::channel(false);
-        let passing = pass_time(runner.clone(), time.clone(), stopped.clone());
-        let running = vec![
-            tokio::spawn(async move { process.run(stopped).await.expect("a process runs to its end") }),
-            tokio::spawn(passing),
-        ];
-        let Outside { strava, google, servers } = outside;
+        let config = outside.config(directory.path())?;
+        let is_held = Arc::<AtomicBool>::default();
+        let inside = Inside::open(&config, &clock, outside.kits(), &is_held).await?;
         let mut world = Self {
-            strava,
-            google,
-            subject,
-            intake,
-            connect,
-            runner,
-            clock: time,
-            directory,
-            stop,
-            running,
-            _servers: servers,
+            strava: outside.strava.clone(),
+            google: outside.google.clone(),
+            subject: inside.subject_of("tester"),
+            inside,
+            clock,
+            is_held,
+            outside,
+            config,
             n_commands: 0,
+            directory,
         };
-        world.grant("strava", &format!("&athlete={ATHLETE}")).await?;
-        world.google.consent_as(USER, &[]);
-        world.grant("google_health", "").await?;
-        world.place("folder").await?;
+        world.sign_in("tester", ATHLETE, USER).await?;
         Ok(world)
+    }
+
+    /// Another person, or the first, acts from now on: with an athlete, a user and a folder of their own.
+    ///
+    /// # Errors
+    /// When something cannot be connected.
+    pub async fn sign_in(&mut self, name: &str, athlete: u64, user: &str) -> Result<()> {
+        self.subject = self.inside.subject_of(name);
+        self.outside.add_person(athlete, user);
+        self.grant("strava", &format!("&athlete={athlete}")).await?;
+        self.google.consent_as(user, &[]);
+        self.grant("google_health", "").await?;
+        self.place(&format!("folder-of-{name}")).await?;
+        Ok(())
+    }
+
+    /// The same world after SyncWell was ended, one way or the other, and opened again on the same directory.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn restarted(self, end: End) -> Result<Self> {
+        let Self { inside, .. } = self;
+        inside.end(end).await;
+        let open = async || match Inside::open(&self.config, &self.clock, self.outside.kits(), &self.is_held).await {
+            Ok(inside) => Ok(Some(inside)),
+            // Tasks that were cut off give the directory free when they have unwound.
+            Err(err) if format!("{err:#}").contains("in use") => Ok(None),
+            Err(err) => Err(err),
+        };
+        let inside = until("the directory is free", open).await?;
+        let Self { strava, google, subject, clock, is_held, outside, config, n_commands, directory, .. } = self;
+        Ok(Self { strava, google, inside, subject, clock, is_held, outside, config, n_commands, directory })
     }
 
     /// Connects an account as a browser would.
@@ -170,16 +140,13 @@ impl World {
     /// When the provider or SyncWell refuses.
     pub async fn grant(&mut self, provider: &str, choice: &str) -> Result<Connection> {
         let redirect = "http://127.0.0.1/callback";
-        let page = self.connect.start(&self.subject, provider, redirect).await?;
-        let http = engine::session::http_client()?;
-        let answer = http.get(format!("{page}{choice}")).send().await?;
+        let page = self.inside.connect.start(&self.subject, provider, redirect).await?;
+        let answer = self.inside.http.get(format!("{page}{choice}")).send().await?;
         let back = answer.headers().get("location").context("no redirect")?.to_str()?.to_owned();
         let query: BTreeMap<String, String> = reqwest::Url::parse(&back)?.query_pairs().into_owned().collect();
         let field = |name: &str| query.get(name).cloned().with_context(|| format!("no {name} in the redirect"));
-        let (_, connection) = self
-            .connect
-            .callback(provider, &field("state")?, &field("code")?, query.get("scope").map(String::as_str))
-            .await?;
+        let scope = query.get("scope").map(String::as_str);
+        let (_, connection) = self.inside.connect.callback(provider, &field("state")?, &field("code")?, scope).await?;
         Ok(connection)
     }
 
@@ -191,25 +158,47 @@ impl World {
         let path = self.directory.path().join(name);
         std::fs::create_dir_all(&path)?;
         let url = format!("file://{}", path.display());
-        Ok(self.connect.place(&self.subject, "files", &path.display().to_string(), Some(url)).await?)
+        Ok(self.inside.connect.place(&self.subject, "files", &path.display().to_string(), Some(url)).await?)
     }
 
-    /// Where that folder is.
-    #[must_use]
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+    /// The records in the acting person's folder: paths below it, sorted; marks of deleted ones apart.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn folder(&self, data_type: DataType) -> Result<Vec<PathBuf>> {
+        let folder = self.connection("files").await?.account;
+        let Ok(entries) = std::fs::read_dir(PathBuf::from(folder).join(data_type.name())) else {
+            return Ok(Vec::new());
+        };
+        let mut paths: Vec<PathBuf> = entries.map(|it| Ok(it?.path())).collect::<Result<_>>()?;
+        paths.sort();
+        Ok(paths)
     }
 
-    /// The connection at a provider.
+    /// The acting person's connection at a provider.
     ///
     /// # Errors
     /// When there is none.
-    pub async fn connection(&self, provider: &str) -> Result<ConnectionId> {
-        let all = self.connect.accounts.people.connections(&self.subject).await?;
-        all.iter()
-            .find(|it| it.provider == provider)
-            .map(|it| it.id)
-            .with_context(|| format!("{provider} is not connected"))
+    pub async fn connection(&self, provider: &str) -> Result<Connection> {
+        let all = self.inside.people().connections(&self.subject).await?;
+        let found = all.into_iter().find(|it| it.provider == provider && it.account != "uploads");
+        found.with_context(|| format!("{provider} is not connected"))
+    }
+
+    /// How that connection stands.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn standing(&self, provider: &str) -> Result<ConnectionState> {
+        Ok(self.connection(provider).await?.state)
+    }
+
+    /// Lets a type travel from one provider to another: the source's content is written, deletions are not.
+    ///
+    /// # Errors
+    /// When that cannot work.
+    pub async fn route(&self, from: &str, to: &str, data_type: DataType) -> Result<()> {
+        self.configure(from, to, data_type, Rule::PrioritiseSource, Deletes::Keep).await
     }
 
     /// Lets a type travel from one provider to another.
@@ -224,9 +213,9 @@ impl World {
         rule: Rule,
         deletes: Deletes,
     ) -> Result<()> {
-        let (source, destination) = (self.connection(from).await?, self.connection(to).await?);
+        let (source, destination) = (self.connection(from).await?.id, self.connection(to).await?.id);
         let command = ConfigCommand { source, destination, data_types: vec![data_type], rule, deletes, enabled: true };
-        self.connect.configure(&self.subject, &command).await?;
+        self.inside.connect.configure(&self.subject, &command).await?;
         Ok(())
     }
 
@@ -235,7 +224,16 @@ impl World {
     /// # Errors
     /// When it is not accepted, or not over in a minute.
     pub async fn sync(&mut self, from: &str, to: &[&str], data_type: DataType) -> Result<Status> {
-        let id = self.ask(from, to, data_type, Some(Instant::from_seconds(1_262_304_000))).await?;
+        let id = self.ask(from, to, data_type, Some(at(LONG_AGO))).await?;
+        self.settled(id).await
+    }
+
+    /// Asks for a sync of what is new, and waits for its end.
+    ///
+    /// # Errors
+    /// When it is not accepted, or not over in a minute.
+    pub async fn sync_news(&mut self, from: &str, to: &[&str], data_type: DataType) -> Result<Status> {
+        let id = self.ask(from, to, data_type, None).await?;
         self.settled(id).await
     }
 
@@ -250,14 +248,70 @@ impl World {
         data_type: DataType,
         since: Option<Instant>,
     ) -> Result<SyncId> {
-        let source = self.connection(from).await?;
+        let command = self.command(from, to, data_type, since).await?;
+        self.n_commands += 1;
+        Ok(self.inside.intake.submit(&self.subject, &format!("command-{}", self.n_commands), &command).await?)
+    }
+
+    /// A command of the acting person.
+    ///
+    /// # Errors
+    /// When something is not connected.
+    pub async fn command(
+        &self,
+        from: &str,
+        to: &[&str],
+        data_type: DataType,
+        since: Option<Instant>,
+    ) -> Result<SyncCommand> {
+        let source = self.connection(from).await?.id;
         let mut destinations = Vec::new();
         for it in to {
-            destinations.push(self.connection(it).await?);
+            destinations.push(self.connection(it).await?.id);
         }
+        Ok(SyncCommand { source, destinations, data_type, from: since, to: None, lane: Lane::Hot })
+    }
+
+    /// Imports a file through the API, and waits for its end.
+    ///
+    /// # Errors
+    /// When it is not accepted, or not over in a minute.
+    pub async fn import(&mut self, (name, bytes): (&str, &[u8]), to: &[&str]) -> Result<Status> {
         self.n_commands += 1;
-        let command = SyncCommand { source, destinations, data_type, from: since, to: None, lane: Lane::Hot };
-        Ok(self.intake.submit(&self.subject, &format!("command-{}", self.n_commands), &command).await?)
+        let mut form = multipart::Form::new();
+        for it in to {
+            form = form.text("destination", self.connection(it).await?.id.to_string());
+        }
+        let form = form.part("file", multipart::Part::bytes(bytes.to_vec()).file_name(name.to_owned()));
+        let token = self.inside.token_of(&self.subject).await?;
+        let request = self.inside.http.post(format!("{}/v1/imports", self.inside.url)).bearer_auth(token);
+        let key = format!("\"import-{}\"", self.n_commands);
+        let answer = request.header("idempotency-key", key).multipart(form).send().await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        ensure!(status == 202, "the import was answered with {status}: {text}");
+        let accepted: serde_json::Value = serde_json::from_str(&text)?;
+        let id = accepted["id"].as_str().context("no id of the job")?;
+        self.settled(SyncId(id.parse()?)).await
+    }
+
+    /// Posts a notification to the API, as a provider does.
+    ///
+    /// # Errors
+    /// When the API cannot be reached.
+    pub async fn notify(&self, provider: &str, headers: &[(&str, &str)], body: &str) -> Result<Response> {
+        let mut request = self.inside.http.post(format!("{}/v1/webhooks/{provider}", self.inside.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Ok(request.header("content-type", "application/json").body(body.to_owned()).send().await?)
+    }
+
+    /// The acting person's syncs, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn syncs(&self) -> Result<Vec<SyncId>> {
+        Ok(self.inside.runner.store.log.syncs(&self.subject, 100).await?.into_iter().map(|it| it.0).collect())
     }
 
     /// Waits for the end of a sync.
@@ -265,71 +319,105 @@ impl World {
     /// # Errors
     /// When it is not over in a minute.
     pub async fn settled(&self, sync: SyncId) -> Result<Status> {
-        let wait = async {
-            let mut ticks = tokio::time::interval(Duration::from_millis(10));
-            loop {
-                ticks.tick().await;
-                if let Some(status) = self.intake.status(&self.subject, sync).await?
-                    && status.state.is_terminal()
-                {
-                    return Ok(status);
-                }
-            }
+        let over = async || {
+            let status = self.inside.intake.status(&self.subject, sync).await?;
+            Ok(status.filter(|it| it.state.is_terminal()))
         };
-        match tokio::time::timeout(Duration::from_secs(60), wait).await {
-            Ok(status) => status,
-            Err(_) => {
-                let open = self.runner.store.log.open(&self.subject, sync).await?;
-                anyhow::bail!("sync {sync} is not over; open: {open:?}")
-            }
-        }
+        until("a sync is over", over).await
     }
 
-    /// Nothing is open: no unsettled sync, no timer.
+    /// How far a type was read from one provider for another.
     ///
     /// # Errors
-    /// When something is.
+    /// When something is not connected.
+    pub async fn checkpoint(&self, from: &str, to: &str, data_type: DataType) -> Result<Checkpoint> {
+        let (source, destination) = (self.connection(from).await?.id, self.connection(to).await?.id);
+        Ok(self.inside.people().checkpoint(&self.subject, source, destination, data_type).await?.1)
+    }
+
+    /// The rows of a type at a destination.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn rows(&self, destination: &str, data_type: DataType) -> Result<Vec<ItemRow>> {
+        let connection: ConnectionId = self.connection(destination).await?.id;
+        let always = Interval { from: at(LONG_AGO), to: at("2030-01-01T00:00:00Z") };
+        let items = &self.inside.runner.store.items;
+        Ok(items.window(&self.subject, connection, data_type, always).await?.0)
+    }
+
+    /// Waits until nothing is open: no sync, no timer, nothing on the bus.
+    ///
+    /// # Errors
+    /// When something still is after a minute.
     pub async fn is_at_rest(&self) -> Result<()> {
-        let open = self.runner.store.log.unsettled(None, 10).await?;
-        anyhow::ensure!(open.is_empty(), "open syncs: {open:?}");
-        let next = self.runner.store.timers.next().await?;
-        anyhow::ensure!(next.is_none(), "a timer is left at {next:?}");
-        Ok(())
+        let runner = &self.inside.runner;
+        let rests = async || {
+            let is_open = !runner.store.log.unsettled(None, 1).await?.is_empty();
+            let is_waiting = runner.store.timers.next().await?.is_some() || runner.bus.backlog().count > 0;
+            Ok((!is_open && !is_waiting).then_some(()))
+        };
+        until("nothing is open", rests).await
     }
 
-    /// Ends it and waits for the drain.
-    pub async fn close(mut self) {
-        self.stop.send_replace(true);
-        for task in self.running.drain(..) {
-            drop(task.await);
-        }
+    /// What was done at the providers so far: `create 17`, `update 17` …, in order.
+    #[must_use]
+    pub fn effects(&self) -> [Vec<String>; 2] {
+        [self.strava.kit.effects(), self.google.kit().effects()]
+    }
+
+    /// Forgets every call and effect so far.
+    pub fn forget(&self) {
+        self.strava.kit.clear_journal();
+        self.google.kit().clear_journal();
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.clock.0.now()
+    }
+
+    /// Time runs on but does not jump, so that what waits for a timer stays waiting.
+    pub fn hold_time(&self) {
+        self.is_held.store(true, Ordering::Relaxed);
+    }
+
+    /// Time jumps again while nothing is on its way.
+    pub fn let_time_pass(&self) {
+        self.is_held.store(false, Ordering::Relaxed);
+    }
+
+    /// It is that much later, for everybody.
+    pub fn advance(&self, by: Duration) {
+        self.outside.kits().iter().for_each(|it| it.set_now(self.now().plus(by)));
+        self.clock.1.advance(by);
     }
 }
 
-/// Time jumps to the next timer whenever nothing has happened for a moment.
-async fn pass_time(runner: Runner, time: ManualClock, mut stopped: watch::Receiver<bool>) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(25));
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = stopped.changed() => return,
-        }
-        if runner.bus.backlog().count > 0 {
-            continue;
-        }
-        if let Ok(Some(at)) = runner.store.timers.next().await
-            && at > runner.clock.now()
-        {
-            time.advance_to(at);
-        }
-        // Whoever waits for a time, such as the timers' own watch, wakes by and by.
-        time.advance(Duration::from_millis(500));
-    }
-}
-
-/// How many records of a status met a fate, over all destinations and types.
+/// A moment.
+///
+/// # Panics
+/// When the text is none.
 #[must_use]
-pub fn count(status: &Status, fate: Fate) -> i64 {
-    let counts = status.destinations.iter().flat_map(|it| &it.counts);
-    counts.filter(|it| it.fate == fate).map(|it| it.count).sum()
+#[track_caller]
+pub fn at(text: &str) -> Instant {
+    Instant::parse(text).expect("a moment in RFC 3339")
+}
+
+/// Waits until something is there: the one place that polls.
+///
+/// # Errors
+/// When it is not there in a minute, or looking fails.
+pub async fn until<T>(what: &str, look: impl AsyncFn() -> Result<Option<T>>) -> Result<T> {
+    let wait = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        loop {
+            ticks.tick().await;
+            if let Some(found) = look().await? {
+                return Ok(found);
+            }
+        }
+    };
+    tokio::time::timeout(WAIT_MAX, wait).await.with_context(|| format!("waited too long until {what}"))?
 }

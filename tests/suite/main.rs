@@ -1,2 +1,16 @@
+//! Scenarios: a whole SyncWell between simulated providers. And rules about the source.
+
+mod access;
+mod checkpoints;
 mod crash;
-mod smoke;
+mod data;
+mod deletions;
+mod documents;
+mod edits;
+mod faults;
+mod imports;
+mod journal;
+mod moves;
+mod restarts;
+mod source;
+mod webhooks;

@@ -56,7 +56,10 @@ async fn a_payload_opens_under_its_carrier_and_person_only() {
     let Place { contents, head, directory: _kept } = place().await;
     let payload = contents.seal(&head, "text/plain", b"content").await.unwrap();
     let moved = schemas::event::Payload { carrier: EventId(Uuid::nil()), ..payload.clone() };
-    assert!(contents.open(&head.subject, &moved).await.is_err(), "another event cannot carry it as its own");
+    assert_eq!(contents.open(&head.subject, &moved).await.unwrap(), None, "another event cannot carry it as its own");
+    let mut altered = payload.clone();
+    altered.sealed.as_mut().unwrap()[30] ^= 1;
+    assert_eq!(contents.open(&head.subject, &altered).await.unwrap(), None, "nor was it altered");
     assert_eq!(contents.open(&Subject("ben".into()), &payload).await.unwrap(), None);
 }
 

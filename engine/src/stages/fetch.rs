@@ -64,32 +64,20 @@ impl Stage for Fetch {
         if u32::try_from(request.reading.pages).unwrap_or(u32::MAX) >= PAGES_MAX {
             return Ok(Answer::End(Reason::TooManyPages));
         }
-        let wanted = match self.wanted(input).await? {
-            Ok(wanted) => wanted,
-            Err(reason) => return Ok(Answer::End(reason)),
-        };
-        let body = Requested { destinations: wanted, ..request.clone() };
-        self.go_on(&Envelope { head: input.head.clone(), body }).await
+        // Looked at when a sync begins; later each look, plan and claim looks at its own destination.
+        if request.reading == Reading::default() {
+            for destination in &request.destinations {
+                if let Err(reason) = self.standing.destination(&input.head, destination).await? {
+                    let split = self.without(input, destination, Reading::default());
+                    return Ok(split.unwrap_or(Answer::End(reason)));
+                }
+            }
+        }
+        self.go_on(input).await
     }
 }
 
 impl Fetch {
-    /// The destinations that want the sync, or why none does. Looked at when a sync begins; later each look, plan and
-    /// claim looks at its own destination.
-    async fn wanted(&self, input: &Envelope<Requested>) -> Result<Result<Vec<Destination>, Reason>, Unreachable> {
-        if input.body.reading != Reading::default() {
-            return Ok(Ok(input.body.destinations.clone()));
-        }
-        let (mut wanted, mut left) = (Vec::new(), Reason::Withdrawn);
-        for destination in &input.body.destinations {
-            match self.standing.destination(&input.head, destination).await? {
-                Ok(_) => wanted.push(destination.clone()),
-                Err(reason) => left = reason,
-            }
-        }
-        Ok(if wanted.is_empty() { Err(left) } else { Ok(wanted) })
-    }
-
     async fn go_on(&self, input: &Envelope<Requested>) -> Result<FetchAnswer, Unreachable> {
         let request = &input.body;
         let source = match self.standing.account(&input.head, &request.source).await? {
@@ -134,7 +122,10 @@ impl Fetch {
         let request = &input.body;
         let connection = match self.standing.destination(&input.head, &look.destination).await? {
             Ok(connection) => connection,
-            Err(reason) => return Ok(self.without(input, &look.destination).unwrap_or(Answer::End(reason))),
+            Err(reason) => {
+                let split = self.without(input, &look.destination, self.before(request, &look.destination));
+                return Ok(split.unwrap_or(Answer::End(reason)));
+            }
         };
         let what = FetchRequest {
             data_type: look.data_type,
@@ -145,7 +136,7 @@ impl Fetch {
             Ok(page) => page,
             Err(err) => {
                 // A destination that cannot be read now does not hold up the others.
-                let split = self.without(input, &look.destination);
+                let split = self.without(input, &look.destination, self.before(request, &look.destination));
                 return Ok(split.unwrap_or_else(|| after_read_error(&err, &self.accounts.clock)));
             }
         };
@@ -161,18 +152,21 @@ impl Fetch {
         Ok(Answer::Made(Made { outputs: vec![fetched], again: vec![again], roots: Vec::new() }))
     }
 
+    /// How far a reading has come once a destination is left out. Looks are in the order of destinations: those before
+    /// this one are complete, and it begins anew after them.
+    fn before(&self, request: &Requested, destination: &Destination) -> Reading {
+        let looks_before = self.looks(request).iter().position(|it| &it.destination == destination).unwrap_or(0);
+        Reading { looks_done: i32::try_from(looks_before).unwrap_or(0), cursor: None, ..request.reading.clone() }
+    }
+
     /// The sync goes on without a destination, which becomes a sync of its own; `None` if it is the only one.
-    fn without(&self, input: &Envelope<Requested>, destination: &Destination) -> Option<FetchAnswer> {
+    fn without(&self, input: &Envelope<Requested>, destination: &Destination, reading: Reading) -> Option<FetchAnswer> {
         let request = &input.body;
         if request.destinations.len() < 2 {
             return None;
         }
         let now = self.accounts.clock.now();
         let rest = request.destinations.iter().filter(|it| it != &destination).cloned().collect();
-        // Looks are in the order of destinations: those before this one are complete, and it begins anew after them.
-        let looks_before = self.looks(request).iter().position(|it| &it.destination == destination).unwrap_or(0);
-        let reading =
-            Reading { looks_done: i32::try_from(looks_before).unwrap_or(0), cursor: None, ..request.reading.clone() };
         let head = input.head.derive(Self::NAME, 1, now);
         let again = Envelope { head, body: Requested { destinations: rest, reading, ..request.clone() } };
         let sync = SyncId::under(input.head.sync, &destination.account.connection.to_string());

@@ -11,7 +11,10 @@ use crate::{
 };
 use schemas::{
     data_type::DataType,
-    event::{Cover, Envelope, Head, Outcome, Requested, Settled, Stretch, StretchState},
+    event::{
+        Count, Cover, DestinationCounts, Envelope, Fate, Head, Outcome, Reason, Requested, Settled, Stretch,
+        StretchState, Trigger,
+    },
     id::{ConnectionId, EventId},
     time::{Instant, Interval},
 };
@@ -55,11 +58,12 @@ impl Stage for Settle {
         let Some(first) = story.first() else {
             return Err(Unreachable(format!("sync {} has no first event", head.sync)));
         };
-        let stretches = story.stretches();
+        let (stretches, counts) = (story.stretches(), story.destination_counts());
         let mut moved = None;
         if let (Cover::Range(_), Some(data_type)) = (&first.body.cover, first.body.data_type) {
             for destination in story.destinations() {
                 let at = (first.body.source.connection, destination.account.connection, data_type);
+                let stretches = held_back(&stretches, &counts, destination.account.connection);
                 moved = self.move_checkpoint(head, at, first, &stretches).await?.max(moved);
             }
         }
@@ -67,7 +71,7 @@ impl Stage for Settle {
             source: first.body.source.clone(),
             data_type: first.body.data_type,
             read: story.read_counts(),
-            destinations: story.destination_counts(),
+            destinations: counts,
             issues: story.issues(),
             stretches,
             checkpoint: moved,
@@ -93,7 +97,10 @@ impl Settle {
         let (source, destination, data_type) = at;
         loop {
             let (version, before) = self.people.checkpoint(&head.subject, source, destination, data_type).await?;
-            let after = advance(&before, stretches, first.head.at.minus(CLOCK_MARGIN));
+            // What a notification spoke of was read, but nothing before it.
+            let not_after = first.head.at.minus(CLOCK_MARGIN);
+            let reaches = (first.body.trigger != Trigger::Notification).then_some(not_after);
+            let after = advance(&before, stretches, reaches);
             let through = after.covered_through.filter(|_| after.covered_through != before.covered_through);
             if after == before {
                 return Ok(None);
@@ -105,8 +112,19 @@ impl Settle {
     }
 }
 
-/// A checkpoint after these stretches. Pure: never past an unread one, never past `not_after`, never back.
-fn advance(before: &Checkpoint, stretches: &[Stretch], not_after: Instant) -> Checkpoint {
+/// The stretches as they are for one destination: where operations ended without effect, what was read is not there
+/// and must be read again.
+fn held_back(stretches: &[Stretch], counts: &[DestinationCounts], destination: ConnectionId) -> Vec<Stretch> {
+    let ended = |it: &&Count| it.fate == Fate::Ended && it.reason != Some(Reason::Superseded);
+    let of = counts.iter().filter(|it| it.account.connection == destination);
+    let Some(ended) = of.flat_map(|it| &it.counts).find(ended) else { return stretches.to_vec() };
+    let unread = |it: &Stretch| Stretch { state: StretchState::Unread, reason: ended.reason, ..it.clone() };
+    stretches.iter().map(unread).collect()
+}
+
+/// A checkpoint after these stretches. Pure: never past an unread one, never past what nobody read, never past
+/// `not_after` (absent: it does not move), never back.
+fn advance(before: &Checkpoint, stretches: &[Stretch], not_after: Option<Instant>) -> Checkpoint {
     let mut gaps: Vec<Stretch> = before.gaps.clone();
     for stretch in stretches {
         if matches!(stretch.state, StretchState::Fetched | StretchState::Empty) {
@@ -117,13 +135,14 @@ fn advance(before: &Checkpoint, stretches: &[Stretch], not_after: Instant) -> Ch
     }
     gaps.sort_by_key(|it| it.interval.from);
     gaps.truncate(GAPS_MAX);
-    let read_through = stretches
-        .iter()
-        .filter(|it| matches!(it.state, StretchState::Fetched | StretchState::Empty | StretchState::Refused))
-        .map(|it| it.interval.to.min(not_after))
-        .max();
     let first_hole = gaps.iter().filter(|it| it.state == StretchState::Unread).map(|it| it.interval.from).min();
-    let reached = before.covered_through.max(read_through);
+    let mut reached = before.covered_through;
+    for stretch in stretches.iter().filter(|it| it.state != StretchState::Unread) {
+        // A stretch that begins later leaves a hole that nobody has read.
+        if let Some(not_after) = not_after.filter(|_| reached.is_none_or(|it| stretch.interval.from <= it)) {
+            reached = reached.max(Some(stretch.interval.to.min(not_after)));
+        }
+    }
     let covered_through = match (reached, first_hole) {
         (Some(reached), Some(hole)) => Some(reached.min(hole).max(before.covered_through.unwrap_or(Instant(i64::MIN)))),
         (reached, None) => reached,
@@ -161,9 +180,9 @@ mod tests {
 
     #[track_caller]
     fn check(steps: &[(i64, i64, StretchState)], expected: Option<i64>) {
-        let after = steps
-            .iter()
-            .fold(Checkpoint::default(), |before, it| advance(&before, &[stretch(it.0, it.1, it.2)], Instant(1_000)));
+        let after = steps.iter().fold(Checkpoint::default(), |before, it| {
+            advance(&before, &[stretch(it.0, it.1, it.2)], Some(Instant(1_000)))
+        });
         assert_eq!(after.covered_through, expected.map(Instant));
     }
 
@@ -184,16 +203,32 @@ mod tests {
         check(&[(0, 5_000, StretchState::Fetched)], Some(1_000));
     }
 
+    #[test]
+    fn a_checkpoint_never_passes_what_nobody_read() {
+        check(&[(0, 10, StretchState::Fetched), (20, 30, StretchState::Fetched)], Some(10));
+        check(
+            &[(0, 10, StretchState::Fetched), (20, 30, StretchState::Fetched), (5, 30, StretchState::Empty)],
+            Some(30),
+        );
+        let news = stretch(0, 10, StretchState::Fetched);
+        assert_eq!(
+            advance(&Checkpoint::default(), &[news], None).covered_through,
+            None,
+            "a notification moves nothing"
+        );
+    }
+
     proptest! {
         #[test]
         fn it_never_goes_back_and_never_past_a_hole(steps in prop::collection::vec((0i64..50, 1i64..20, 0u8..3), 1..30)) {
             let mut before = Checkpoint::default();
             for (from, length, state) in steps {
                 let state = [StretchState::Fetched, StretchState::Empty, StretchState::Unread][usize::from(state)];
-                let after = advance(&before, &[stretch(from, from + length, state)], Instant(1_000));
+                let after = advance(&before, &[stretch(from, from + length, state)], Some(Instant(1_000)));
                 prop_assert!(after.covered_through >= before.covered_through);
                 if after.covered_through > before.covered_through {
                     let reached = after.covered_through.unwrap();
+                    prop_assert!(before.covered_through.is_none_or(|it| from <= it));
                     prop_assert!(after.gaps.iter().filter(|it| it.state == StretchState::Unread).all(|it| it.interval.from >= reached));
                 }
                 before = after;

@@ -1,0 +1,79 @@
+//! Files that a person gives.
+
+use crate::journal::{calls, verbs, writes};
+use anyhow::Result;
+use connectors::{
+    files::RECORDED_RUN,
+    simulator::{Fault, FaultKind},
+};
+use schemas::data_type::DataType;
+use tests::{ATHLETE, World, told};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_imported_twice_is_one_activity() -> Result<()> {
+    let mut world = World::new().await?;
+    let first = world.import(RECORDED_RUN, &["strava", "files"]).await?;
+    assert!(told(&first).contains("strava: 1 created"), "{}", told(&first));
+    let files = world.folder(DataType::Workout).await?;
+    let second = world.import(RECORDED_RUN, &["strava", "files"]).await?;
+    assert!(told(&second).contains("strava: 1 skipped unchanged"), "{}", told(&second));
+    assert!(!told(&second).contains("created"), "{}", told(&second));
+    assert_eq!(verbs(&world.effects()[0]), ["create"]);
+    assert_eq!(world.strava.activities(ATHLETE).len(), 1);
+    assert_eq!((files.len(), world.folder(DataType::Workout).await?), (1, files));
+    world.is_at_rest().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_answer_was_lost_is_one_activity() -> Result<()> {
+    for kind in [FaultKind::ReplyLost, FaultKind::HalfBody] {
+        let mut world = World::new().await?;
+        world.strava.kit.plan(Fault::once("POST", "/uploads", kind));
+        let status = world.import(RECORDED_RUN, &["strava"]).await?;
+        assert_eq!(told(&status).split("; ").nth(1), Some("strava: 1 created"));
+        assert_eq!(world.strava.activities(ATHLETE).len(), 1);
+        assert_eq!(verbs(&world.effects()[0]), ["create"]);
+        assert_eq!(writes(&world.strava.kit).len(), 2, "it was sent again, and Strava said that it is there");
+        let rows = world.rows("strava", DataType::Workout).await?;
+        assert!(rows.iter().all(|it| it.owned && it.version == 1), "{rows:?}");
+        world.is_at_rest().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_the_person_uploaded_by_themselves_is_not_uploaded_again() -> Result<()> {
+    let mut world = World::new().await?;
+    world.import(RECORDED_RUN, &["strava"]).await?;
+    // To the other person it is a foreign record: same run, no mark of theirs, and nothing known of it.
+    let mut detail = world.strava.activity(world.strava.activities(ATHLETE)[0]).unwrap_or_default();
+    detail["external_id"] = "watch-1.fit".into();
+    detail["id"] = serde_json::Value::Null;
+    world.sign_in("other", 8, "115500000000000000008").await?;
+    world.strava.seed_activity(8, detail, None);
+    world.forget();
+    let status = world.import(RECORDED_RUN, &["strava"]).await?;
+    assert!(told(&status).contains("strava: 1 skipped foreign"), "{}", told(&status));
+    assert!(calls(&world.strava.kit, "POST", "/uploads").is_empty());
+    world.is_at_rest().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_truncated_recording_is_salvaged_and_says_so() -> Result<()> {
+    let mut world = World::new().await?;
+    let (name, bytes) = RECORDED_RUN;
+    let status = world.import((name, &bytes[..bytes.len() * 2 / 3]), &["files"]).await?;
+    assert!(told(&status).contains("files: 1 created"), "{}", told(&status));
+    let codes: Vec<&str> = status.issues.iter().map(|it| it.code.as_str()).collect();
+    assert!(codes.contains(&"truncated"), "{codes:?}");
+    assert_eq!(
+        world
+            .folder(DataType::Workout)
+            .await?
+            .iter()
+            .filter(|it| it.extension().is_some_and(|it| it == "json"))
+            .count(),
+        1
+    );
+    world.is_at_rest().await
+}
