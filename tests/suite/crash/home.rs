@@ -65,7 +65,8 @@ pub(super) struct Home {
 impl Home {
     /// Everything connected, one record on each side brought to the other, and news since.
     pub(super) async fn new() -> Result<Self> {
-        let outside = Outside::start().await?;
+        let outside = Outside::start(engine::clock::Clock::real().now()).await?;
+        outside.add_person(tests::ATHLETE, tests::USER);
         let directory = tempfile::tempdir()?;
         let mut home = Self {
             outside,
@@ -79,14 +80,14 @@ impl Home {
             changed: [0; 2],
         };
         std::fs::create_dir_all(home.folder())?;
-        std::fs::write(home.directory.path().join("config.toml"), toml::to_string(&home.config())?)?;
+        std::fs::write(home.directory.path().join("config.toml"), toml::to_string(&home.config()?)?)?;
         home.prepare().await?;
         home.news();
         Ok(home)
     }
 
-    pub(super) fn config(&self) -> Config {
-        self.outside.config(self.directory.path().join("data"))
+    pub(super) fn config(&self) -> Result<Config> {
+        self.outside.config(self.directory.path())
     }
 
     pub(super) fn folder(&self) -> PathBuf {

@@ -155,7 +155,7 @@ impl Seen {
 
 /// Nothing is left open in the store of a process that has ended.
 pub(super) async fn at_rest(home: &Home) -> Result<()> {
-    let backends = Backends::open(&home.config()).await?;
+    let backends = Backends::open(&home.config()?).await?;
     let (store, subject) = (&backends.store, backends.vault.subject_of("me"));
     let unsettled = store.log.unsettled(None, 10).await?;
     ensure!(unsettled.is_empty(), "syncs are open: {unsettled:?}");
