@@ -37,6 +37,8 @@ const WEIGHTS: &str = "<HealthData>\
 pub(super) enum Death {
     /// At the n-th time that it reaches a point of a stage.
     At { stage: &'static str, point: &'static str, n: u32 },
+    /// The same, while this command alone is on its way: which write is the n-th is then sure.
+    Alone { key: &'static str, stage: &'static str, point: &'static str, n: u32 },
     /// Killed from outside once the simulators have seen so many effects.
     Killed { n_effects: usize },
     /// Asked to stop (SIGTERM) once the simulators have seen so many effects.
@@ -177,9 +179,10 @@ impl Home {
         ]
     }
 
-    /// Sends every command, each with its key; says whether the process lived to answer them all.
-    async fn submit(&mut self, api: &Api) -> Result<bool> {
-        for (key, wish) in self.wishes() {
+    /// Sends every command, or only one, with its key; says whether the process lived to answer them all.
+    async fn submit(&mut self, api: &Api, only: Option<&str>) -> Result<bool> {
+        let is_wanted = |key: &str| only.is_none_or(|it| it == key);
+        for (key, wish) in self.wishes().into_iter().filter(|it| is_wanted(it.0)) {
             let request = api.request(Method::POST, "/v1/sync-jobs").header("Idempotency-Key", key).json(&wish);
             let Some(answer) = api.send(request).await? else { return Ok(false) };
             self.note(key, &answer)?;
@@ -188,7 +191,7 @@ impl Home {
             ("recording", connectors::files::RECORDED_RUN, &["strava"]),
             ("weights", ("export.xml", WEIGHTS.as_bytes()), &["google_health", "files"]),
         ];
-        for (key, (name, bytes), destinations) in imports {
+        for (key, (name, bytes), destinations) in imports.into_iter().filter(|it| is_wanted(it.0)) {
             let mut form = multipart::Form::new();
             for destination in destinations {
                 form = form.text("destination", self.connections[*destination].clone());
@@ -211,7 +214,9 @@ impl Home {
     /// A process that is given the commands and dies.
     pub(super) async fn die(&mut self, death: Death) -> Result<()> {
         let kill_at = match death {
-            Death::At { stage, point, n } => Some(format!("{stage}.{point}:{n}")),
+            Death::At { stage, point, n } | Death::Alone { stage, point, n, .. } => {
+                Some(format!("{stage}.{point}:{n}"))
+            }
             Death::Killed { .. } | Death::Stopped { .. } | Death::StoppedWhileCalling => None,
         };
         if let Death::StoppedWhileCalling = death {
@@ -222,10 +227,11 @@ impl Home {
         self.n_deaths += 1;
         if let Some((api, took)) = process.ready().await? {
             self.starts.push(took);
-            self.submit(&api.with_token(&self.token)).await?;
+            let only = if let Death::Alone { key, .. } = death { Some(key) } else { None };
+            self.submit(&api.with_token(&self.token), only).await?;
         }
         match death {
-            Death::At { .. } => {
+            Death::At { .. } | Death::Alone { .. } => {
                 let status = process.ended().await.with_context(|| process.said())?;
                 ensure!(status.signal() == Some(6), "the process ended with {status}: {}", process.said());
             }
@@ -263,7 +269,7 @@ impl Home {
         for (key, id) in &self.accepted {
             api.get(&format!("/v1/sync-jobs/{id}")).await.with_context(|| format!("{key} was accepted and is lost"))?;
         }
-        ensure!(self.submit(&api).await?, "the process is gone: {}", process.said());
+        ensure!(self.submit(&api, None).await?, "the process is gone: {}", process.said());
         let settled = all_settled(&api, self.before.len() + self.accepted.len()).await;
         let mut jobs = Vec::new();
         for it in api.get("/v1/sync-jobs").await?.as_array().into_iter().flatten() {

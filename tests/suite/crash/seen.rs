@@ -29,12 +29,12 @@ pub(super) struct Seen {
 }
 
 /// How a case differs from the undisturbed run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Difference {
     /// Records or effects that are missing.
-    pub(super) n_lost: usize,
+    pub(super) lost: Vec<String>,
     /// Records that are there, or were made or deleted, once more than they should.
-    pub(super) n_doubled: usize,
+    pub(super) doubled: Vec<String>,
     /// Updates that were sent again: they change nothing.
     pub(super) n_repeated: usize,
 }
@@ -127,9 +127,12 @@ impl Seen {
         for (here, there) in both {
             for name in here.keys().chain(there.keys().filter(|it| !here.contains_key(*it))) {
                 let (is, should) = (here.get(name).copied().unwrap_or(0), there.get(name).copied().unwrap_or(0));
-                difference.n_lost += should.saturating_sub(is);
-                let more = is.saturating_sub(should);
-                if name.ends_with(" update") { difference.n_repeated += more } else { difference.n_doubled += more }
+                difference.lost.extend((is..should).map(|_| name.clone()));
+                if name.ends_with(" update") {
+                    difference.n_repeated += is.saturating_sub(should);
+                } else {
+                    difference.doubled.extend((should..is).map(|_| name.clone()));
+                }
             }
         }
         ensure!(self.jobs == undisturbed.jobs, "the jobs read {:?}, undisturbed {:?}", self.jobs, undisturbed.jobs);

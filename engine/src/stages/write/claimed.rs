@@ -283,7 +283,10 @@ impl Write {
         let Some(best) = fits.into_iter().max_by_key(|it| it.marker.is_some()) else { return Ok(Answered::Nothing) };
         let same = match (&job.decision.record, job.decision.action) {
             (_, Action::Delete) | (None, _) => false,
-            (Some(record), _) => job.provider.project(&best.record).is_ok_and(|it| equal_there(record, &it)),
+            (Some(record), _) => {
+                let is_first = job.decision.version == 1;
+                job.provider.project(&best.record).is_ok_and(|it| equal_there(record, &it, is_first))
+            }
         };
         Ok(if same { Answered::Ours(best.external_id) } else { Answered::Older(best.external_id) })
     }
@@ -435,9 +438,11 @@ fn looks_like(claimed: &Print, found: &Found) -> bool {
     }
 }
 
-/// Whether the destination holds this very content: by content where it keeps all, else by fit and key metric.
-fn equal_there(ours: &schemas::record::Record, there: &schemas::record::Record) -> bool {
-    ours.content() == there.content() || (score(ours, there) > 0.99 && print(ours).metric == print(there).metric)
+/// Whether the destination holds this very content. Of a first version a good fit is enough where the destination
+/// does not keep all: nothing else was sent. A later one may differ from the one before it by a word.
+fn equal_there(ours: &schemas::record::Record, there: &schemas::record::Record, is_first: bool) -> bool {
+    let fits = || score(ours, there) > 0.99 && print(ours).metric == print(there).metric;
+    ours.content() == there.content() || (is_first && fits())
 }
 
 /// A claim's token is drawn, not derived: it tells one attempt from another.
