@@ -12,7 +12,10 @@ pub fn told(status: &Status) -> String {
     if let Some(reason) = status.reason {
         told = format!("{told} {}", reason.code());
     }
-    for destination in &status.destinations {
+    let mut destinations: Vec<_> = status.destinations.iter().collect();
+    // In their own order, which is by ids, no two worlds are alike.
+    destinations.sort_by(|a, b| a.account.provider.cmp(&b.account.provider));
+    for destination in destinations {
         let mut all = fates(&destination.counts);
         all.extend(destination.end.map(|it| it.code()));
         if !all.is_empty() {

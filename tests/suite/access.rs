@@ -121,7 +121,7 @@ async fn a_destination_that_is_gone_when_a_job_begins_does_not_hold_up_the_other
         ends.push(told(&world.settled(sync).await?));
     }
     ends.sort();
-    assert_eq!(ends, ["failed access_revoked", "partial; google_health: split_off; files: 1 created"]);
+    assert_eq!(ends, ["failed access_revoked", "partial; files: 1 created; google_health: split_off"]);
     assert_eq!(world.folder(DataType::Workout).await?.len(), 1);
     Ok(())
 }

@@ -91,7 +91,9 @@ async fn an_edited_destination_stands_if_it_is_prioritised() -> Result<()> {
 /// A run goes from Google Health to Strava; both sides change it, Google at `google_at`. Whose name stands?
 async fn newest(google_at: &str) -> Result<(String, String)> {
     let mut world = World::new().await?;
-    world.google.add(USER, "exercise", exercise("1001", "2026-06-20T06:00:00Z", Some(7_200)));
+    let mut point = exercise("1001", "2026-06-20T06:00:00Z", Some(7_200));
+    point["exercise"]["updateTime"] = json!("2026-06-20T07:00:00Z");
+    world.google.add(USER, "exercise", point);
     world.configure("google_health", "strava", DataType::Workout, Rule::Newest, Deletes::Keep).await?;
     for _ in 0..2 {
         world.sync("google_health", &["strava"], DataType::Workout).await?;
@@ -111,7 +113,7 @@ async fn newest(google_at: &str) -> Result<(String, String)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_edit_wins() -> Result<()> {
     // Strava says no time of an edit: it is that of the look that found it, some time after nine o'clock.
-    let (told, name) = newest("2026-07-02T09:00:00Z").await?;
+    let (told, name) = newest("2026-06-21T09:00:00Z").await?;
     assert_eq!((told.as_str(), name.as_str()), ("done; strava: 1 skipped destination_newer", "My own name"));
     let (told, name) = newest("2026-07-03T09:00:00Z").await?;
     assert_eq!((told.as_str(), name.as_str()), ("done; strava: 1 updated", "The source's name"));

@@ -77,3 +77,27 @@ async fn a_truncated_recording_is_salvaged_and_says_so() -> Result<()> {
     );
     world.is_at_rest().await
 }
+
+/// Two runs without points; of the first nobody knows the offset from UTC.
+const TWO_RUNS: &str = r#"<?xml version="1.0"?>
+<TrainingCenterDatabase><Activities>
+<Activity Sport="Running"><Id>2026-06-20T06:00:00Z</Id><Lap StartTime="2026-06-20T06:00:00Z">
+<TotalTimeSeconds>1800</TotalTimeSeconds><DistanceMeters>5200</DistanceMeters></Lap></Activity>
+<Activity Sport="Running"><Id>2026-06-21T06:00:00Z</Id><Lap StartTime="2026-06-21T08:00:00+02:00">
+<TotalTimeSeconds>1800</TotalTimeSeconds><DistanceMeters>5200</DistanceMeters></Lap></Activity>
+</Activities></TrainingCenterDatabase>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_go_is_refused_with_a_reason_and_the_others_go() -> Result<()> {
+    let mut world = World::new().await?;
+    for other in ["1 created", "1 skipped unchanged"] {
+        let status = world.import(("two.tcx", TWO_RUNS.as_bytes()), &["strava"]).await?;
+        assert_eq!(told(&status), format!("partial; strava: {other}, 1 refused not_writable"));
+    }
+    assert_eq!(world.strava.activities(ATHLETE).len(), 1);
+    assert_eq!(verbs(&world.effects()[0]), ["create"]);
+    assert_eq!(calls(&world.strava.kit, "POST", "/activities").len(), 1);
+    let status = world.import(("two.tcx", TWO_RUNS.as_bytes()), &["files"]).await?;
+    assert_eq!(told(&status), "done; files: 2 created", "a folder takes both");
+    world.is_at_rest().await
+}

@@ -2,7 +2,7 @@
 
 use crate::{
     data::{exercise, recorded_run, run, weight},
-    journal::{calls, each_once, writes},
+    journal::{each_once, writes},
 };
 use anyhow::Result;
 use connectors::strava::simulator::demo_activities;
@@ -210,23 +210,5 @@ async fn two_persons_do_not_see_each_other() -> Result<()> {
     let status = world.settled(first).await?;
     assert_eq!((status.state, told(&status).as_str()), (State::Done, "done; files: 1 created"));
     assert_eq!(world.folder(DataType::Weight).await?.len(), 1);
-    world.is_at_rest().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_cannot_go_is_refused_with_a_reason_and_the_others_go() -> Result<()> {
-    let mut world = World::new().await?;
-    // Strava wants the local start of a workout without streams; of this one nobody knows it.
-    world.google.add(USER, "exercise", exercise("1001", "2026-06-20T06:00:00Z", None));
-    world.google.add(USER, "exercise", exercise("1002", "2026-06-21T06:00:00Z", Some(7_200)));
-    world.route("google_health", "strava", DataType::Workout).await?;
-    for n_created in [1, 0] {
-        let status = world.sync("google_health", &["strava"], DataType::Workout).await?;
-        let other = if n_created == 1 { "1 created" } else { "1 skipped unchanged" };
-        assert_eq!(told(&status), format!("partial; strava: {other}, 1 refused not_writable"));
-    }
-    assert_eq!(world.strava.activities(ATHLETE).len(), 1);
-    assert_eq!(world.effects()[0].len(), 1);
-    assert_eq!(calls(&world.strava.kit, "POST", "/activities").len(), 1);
     world.is_at_rest().await
 }

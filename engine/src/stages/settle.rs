@@ -228,7 +228,7 @@ mod tests {
                 prop_assert!(after.covered_through >= before.covered_through);
                 if after.covered_through > before.covered_through {
                     let reached = after.covered_through.unwrap();
-                    prop_assert!(before.covered_through.is_none_or(|it| from <= it));
+                    prop_assert!(before.covered_through.is_none_or(|it| Instant(from) <= it));
                     prop_assert!(after.gaps.iter().filter(|it| it.state == StretchState::Unread).all(|it| it.interval.from >= reached));
                 }
                 before = after;
