@@ -1,0 +1,119 @@
+//! Deciding about a page of 200 records against 200 known ones: the pure part alone, without store or seals.
+
+use benches::{
+    events::sync,
+    records::{at, connection, record, subject, workout},
+};
+use criterion::{BatchSize, Throughput};
+use engine::{
+    item::{ItemKey, ItemRow, ItemState, Origin, Partition, month_of},
+    resolve::{Incoming, Known, Policy, Window, summary},
+};
+use schemas::{
+    data_type::DataType,
+    event::{Deletes, Fate, Rule},
+    id::{EventId, ItemId},
+    record::{Body, Record},
+};
+use std::hint::black_box;
+
+/// Records of a page, and rows of its window.
+const N_RECORDS: i64 = 200;
+
+/// Samples of a workout on the page: ten minutes, one a second.
+const N_SAMPLES: i32 = 600;
+
+fn main() {
+    let mut criterion = benches::criterion();
+    let catalog = connectors::catalog();
+    let types = &catalog.get("files").expect("files are in every build").profile().types;
+    let policy = Policy {
+        rule: Rule::PrioritiseSource,
+        deletes: Deletes::Keep,
+        types,
+        source: "google_health",
+        by: (EventId::root(sync(1)), sync(1)),
+        destination: connection("files"),
+    };
+    let known: Vec<Known> = (0..N_RECORDS).map(known).collect();
+    // The same records again; records that fit none of the known; the same workouts as another source has them.
+    let cases = [
+        ("unchanged", page(0, true), Some(Fate::Skipped)),
+        ("new", page(1_800, false), None),
+        ("matched", page(60, false), Some(Fate::Skipped)),
+    ];
+    let mut group = criterion.benchmark_group("resolve/200_against_200");
+    group.throughput(Throughput::Elements(N_RECORDS.unsigned_abs()));
+    for (name, page, expected) in cases {
+        let decide = |mut window: Window| {
+            let decided: Vec<_> = page.iter().map(|it| window.decide(&policy, black_box(it))).collect();
+            decided
+        };
+        let fates = decide(Window::new(known.clone()));
+        assert!(fates.iter().all(|it| it.fate == expected), "{name}: not what is to be measured");
+        group.bench_function(name, |it| {
+            it.iter_batched(|| Window::new(known.clone()), decide, BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+    criterion.final_summary();
+}
+
+/// Workout `number` of the source: one an hour, shifted by some seconds.
+fn run(number: i64, shift: i64) -> Record {
+    let body = Body::Workout(Box::new(workout(N_SAMPLES)));
+    record(DataType::Workout, &format!("run-{number}-{shift}"), number * 3_600 + shift, i64::from(N_SAMPLES), body)
+}
+
+fn item(record: &Record) -> ItemId {
+    ItemId::derived(connection("files"), "workout", connection("google_health"), &record.origin.record)
+}
+
+/// The row of a workout that was written before.
+fn known(number: i64) -> Known {
+    let record = run(number, 0);
+    let month = month_of(record.time.start);
+    let partition = Partition { subject: subject(), destination: connection("files"), month };
+    let mut row = ItemRow::new(ItemKey { partition, item: item(&record) }, record.data_type, &record.time);
+    row.state = ItemState::Applied;
+    row.owned = true;
+    (row.planned_version, row.version) = (1, 1);
+    row.planned_hash = hash(number);
+    row.hash = hash(number);
+    Known { row, summary: summary(&record) }
+}
+
+fn hash(number: i64) -> String {
+    format!("{number:064x}")
+}
+
+/// The page: every workout shifted by some seconds, known by its origin or not.
+fn page(shift: i64, is_known: bool) -> Vec<Incoming> {
+    let incoming = |number| {
+        let record = run(number, shift);
+        let month = month_of(record.time.start);
+        let origin = is_known.then(|| Origin {
+            connection: connection("google_health"),
+            record: hash(number),
+            destination: connection("files"),
+            item: item(&record),
+            month: month.clone(),
+            data_type: record.data_type,
+            starts_at: record.time.start,
+            source_at: at(0),
+            seen_by: sync(0),
+        });
+        Incoming {
+            key: hash(number),
+            projected: Ok(record.clone()),
+            hash: hash(number),
+            source_at: at(N_RECORDS * 3_600),
+            origin,
+            echo: false,
+            item: item(&record),
+            month,
+            record,
+        }
+    };
+    (0..N_RECORDS).map(incoming).collect()
+}
