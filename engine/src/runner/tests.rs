@@ -1,14 +1,16 @@
 //! Redelivery, crashes, timers and rejections, on a bus in memory and a real store.
 
+mod cut;
+
+use self::cut::{CutBus, CutLog, Cuts};
 use super::Runner;
 use crate::{
     bus::{Bus, Message, Subscription, Unreachable, memory::MemoryBus},
     clock::{Clock, ManualClock},
     stage::{Answer, Later, Made, Stage, logged, root},
-    store::{Bearing, Log, Logged, Step, StepKey, Store, Timer, sqlite::SqliteStore},
+    store::{Bearing, Logged, Step, StepKey, Store, Timer, sqlite::SqliteStore},
     topology::Topology,
 };
-use async_trait::async_trait;
 use schemas::{
     codec,
     event::{
@@ -20,105 +22,14 @@ use schemas::{
     topics::{self, TopicName},
 };
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-};
+use tokio::{sync::watch, task::JoinHandle};
 use uuid::Uuid;
 
 const T0: Instant = Instant(1_780_000_000_000);
 const PAGES: i32 = 3;
-
-/// Where the process dies: at which call, and whether that call was done.
-#[derive(Debug, Default)]
-struct Cuts {
-    at: Mutex<(usize, HashMap<usize, bool>)>,
-    died: Notify,
-}
-
-impl Cuts {
-    async fn call<T>(&self, work: impl Future<Output = Result<T, Unreachable>> + Send) -> Result<T, Unreachable> {
-        let cut = {
-            let mut at = self.at.lock().unwrap();
-            at.0 += 1;
-            let n = at.0;
-            at.1.remove(&n)
-        };
-        let Some(is_done) = cut else { return work.await };
-        if is_done {
-            work.await?;
-        }
-        self.died.notify_one();
-        Err(Unreachable("the process died".into()))
-    }
-}
-
-#[derive(Debug)]
-struct CutBus {
-    inner: Arc<MemoryBus>,
-    cuts: Arc<Cuts>,
-    /// Whether it delivers everything twice.
-    repeats: bool,
-}
-
-#[async_trait]
-impl Bus for CutBus {
-    fn backlog(&self) -> crate::bus::Backlog {
-        crate::bus::Backlog::default()
-    }
-
-    async fn publish(&self, messages: Vec<Message>) -> Result<(), Unreachable> {
-        if self.repeats {
-            self.inner.publish(messages.clone()).await?;
-        }
-        self.cuts.call(self.inner.publish(messages)).await
-    }
-
-    async fn subscribe(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Subscription>, Unreachable> {
-        self.inner.subscribe(group, topics).await
-    }
-}
-
-#[derive(Debug)]
-struct CutLog {
-    inner: Arc<dyn Log>,
-    cuts: Arc<Cuts>,
-}
-
-#[async_trait]
-impl Log for CutLog {
-    async fn append(&self, step: Step) -> Result<Step, Unreachable> {
-        self.cuts.call(self.inner.append(step)).await
-    }
-
-    async fn recall(&self, keys: &[StepKey]) -> Result<Vec<Option<Step>>, Unreachable> {
-        self.cuts.call(self.inner.recall(keys)).await
-    }
-
-    async fn open(&self, subject: &Subject, sync: SyncId) -> Result<Vec<(EventId, TopicName)>, Unreachable> {
-        self.inner.open(subject, sync).await
-    }
-
-    async fn events(&self, subject: &Subject, sync: SyncId) -> Result<Vec<Logged>, Unreachable> {
-        self.inner.events(subject, sync).await
-    }
-
-    async fn event(&self, subject: &Subject, sync: SyncId, id: EventId) -> Result<Option<Logged>, Unreachable> {
-        self.inner.event(subject, sync, id).await
-    }
-
-    async fn unsettled(&self, after: Option<SyncId>, count_max: usize) -> Result<Vec<(Subject, SyncId)>, Unreachable> {
-        self.inner.unsettled(after, count_max).await
-    }
-
-    async fn syncs(&self, subject: &Subject, count_max: usize) -> Result<Vec<(SyncId, Instant, bool)>, Unreachable> {
-        self.inner.syncs(subject, count_max).await
-    }
-}
 
 type Say = Option<Answer<Requested, Fetched>>;
 
