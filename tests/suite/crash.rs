@@ -1,5 +1,8 @@
 //! The crash sweep: the real binary dies at every named point of every stage, as in a power cut, and starts again on
 //! the same directory. Afterwards nothing is lost, nothing is there twice, and nothing is left open.
+//!
+//! What it does not show: each start is 400 seconds later by its own clock, and the simulators list at once what they
+//! hold. A start within the time that a destination needs to list a new record is not covered.
 
 mod home;
 mod process;
@@ -34,8 +37,9 @@ const OF_SOME: [(&str, &str); 10] = [
     ("write", "timer_fired"),
 ];
 
-/// How many writes the undisturbed run sends, and how many of them after a claim or a note that they will be sent.
+/// How many writes an undisturbed run sends.
 const N_WRITES: u32 = 25;
+/// How many of them are claimed, or noted as sent, before.
 const N_CLAIMS: u32 = 14;
 
 /// A case that is over.

@@ -6,7 +6,7 @@
 //! Health and the folder. Strava throttles one of the first reads; Google Health throttles two looks at weights, so
 //! that it is split off as a sync of its own, which is then put off.
 
-use super::process::{Api, Process, until};
+use super::process::{Api, OFTEN, Process, SELDOM, until};
 use anyhow::{Context, Result, ensure};
 use connectors::simulator::{Fault, FaultKind};
 use reqwest::{Method, multipart};
@@ -253,7 +253,7 @@ impl Home {
 
     async fn effects_seen(&self, n_effects: usize) -> Result<()> {
         let Outside { strava, google, .. } = &self.outside;
-        until("enough effects", async || {
+        until("enough effects", OFTEN, async || {
             Ok((strava.kit.effects().len() + google.kit().effects().len() >= n_effects).then_some(()))
         })
         .await
@@ -287,7 +287,7 @@ impl Home {
 
 /// Waits until a person has at least so many jobs and every one is over.
 async fn all_settled(api: &Api, n_jobs: usize) -> Result<()> {
-    until("the end of every job", async || {
+    until("the end of every job", SELDOM, async || {
         let jobs = api.get("/v1/sync-jobs").await?;
         let jobs = jobs.as_array().context("jobs are a list")?;
         Ok((jobs.len() >= n_jobs && jobs.iter().all(|it| it["settled"] == true)).then_some(()))

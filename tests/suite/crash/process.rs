@@ -16,10 +16,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a drain may take.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
+/// How often a process or a simulator is looked at.
+pub(super) const OFTEN: Duration = Duration::from_millis(25);
+/// How often the API is asked: it answers 600 requests a minute.
+pub(super) const SELDOM: Duration = Duration::from_millis(200);
+
 /// Asks again and again until there is an answer; an error after a minute. The one place where a test waits.
-pub(super) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+pub(super) async fn until<T>(
+    what: &str,
+    every: Duration,
+    mut ask: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let asking = async {
-        let mut ticks = tokio::time::interval(Duration::from_millis(25));
+        let mut ticks = tokio::time::interval(every);
         loop {
             ticks.tick().await;
             if let Some(answer) = ask().await? {
@@ -58,7 +67,7 @@ impl Process {
     /// Its API, once it is ready, and how long that took; `None` if it ended before.
     pub(super) async fn ready(&mut self) -> Result<Option<(Api, Duration)>> {
         let http = reqwest::Client::new();
-        until("the process being ready", async || {
+        until("the process being ready", OFTEN, async || {
             if self.child.try_wait()?.is_some() {
                 return Ok(Some(None));
             }
@@ -75,7 +84,7 @@ impl Process {
 
     /// How it ended, once it has.
     pub(super) async fn ended(&mut self) -> Result<ExitStatus> {
-        until("the process ending: was its point never reached?", async || Ok(self.child.try_wait()?)).await
+        until("the process ending: was its point never reached?", OFTEN, async || Ok(self.child.try_wait()?)).await
     }
 
     /// Kills it by the signal that cannot be refused (SIGKILL).
