@@ -143,26 +143,37 @@ fn head(sync: SyncId, subject: &Subject) -> Head {
     Head::root(sync, subject.clone(), benches::records::at(0))
 }
 
+/// Set up when criterion first asks for it, so that a filter on the command line leaves out the other benches whole.
 fn no_op(criterion: &mut Criterion) -> Result<()> {
     let runtime = Runtime::new().context("start the runtime")?;
-    let line = runtime.block_on(Line::start())?;
-    let rounds = async |n: u64| {
-        let mut took = Duration::ZERO;
-        for _ in 0..n {
-            took += line.round().await.expect("a round of events gets through");
-        }
-        took
-    };
-    runtime.block_on(rounds(u64::from(N_ROUNDS)));
-    let (before, begun) = (cpu::used(SIMULATOR), Instant::now());
-    runtime.block_on(rounds(u64::from(N_ROUNDS)));
-    say("pipeline/no_op", "event", N_ROUNDS * N_EVENTS, before, begun);
+    let mut line = None;
     let mut group = criterion.benchmark_group("pipeline/no_op");
     group.sampling_mode(SamplingMode::Flat).sample_size(10).measurement_time(Duration::from_secs(5));
     group.throughput(Throughput::Elements(N_EVENTS.into()));
-    group.bench_function("1024_events", |it| it.to_async(&runtime).iter_custom(rounds));
+    group.bench_function("1024_events", |it| {
+        let line = &*line.get_or_insert_with(|| runtime.block_on(measured_line()).expect("a stage starts"));
+        it.to_async(&runtime).iter_custom(|n| lines(line, n));
+    });
     group.finish();
     Ok(())
+}
+
+async fn lines(line: &Line, n_rounds: u64) -> Duration {
+    let mut took = Duration::ZERO;
+    for _ in 0..n_rounds {
+        took += line.round().await.expect("the events of a round get through");
+    }
+    took
+}
+
+/// A topology, warm, of which the processor time has been said.
+async fn measured_line() -> Result<Line> {
+    let line = Line::start().await?;
+    lines(&line, N_ROUNDS.into()).await;
+    let (before, begun) = (cpu::used(SIMULATOR), Instant::now());
+    lines(&line, N_ROUNDS.into()).await;
+    say("pipeline/no_op", "event", N_ROUNDS * N_EVENTS, before, begun);
+    Ok(line)
 }
 
 fn whole(criterion: &mut Criterion) -> Result<()> {
@@ -172,26 +183,36 @@ fn whole(criterion: &mut Criterion) -> Result<()> {
         ("recorded", Workouts::Recorded(serde_json::from_str(streams).context("read recorded streams")?)),
     ];
     for (name, workouts) in cases {
-        let world = World::start()?;
-        let rounds = async |n: u64| {
-            let mut took = Duration::ZERO;
-            for _ in 0..n {
-                took += world.round(&workouts).await.expect("the jobs of a round arrive").0;
-            }
-            took
-        };
-        world.runtime.block_on(rounds(u64::from(N_ROUNDS)));
-        let (_, n_calls) = world.runtime.block_on(world.round(&workouts))?;
-        let (before, begun) = (cpu::used(SIMULATOR), Instant::now());
-        world.runtime.block_on(rounds(u64::from(N_ROUNDS)));
-        eprintln!("pipeline/whole/{name}: {:.1} calls of the provider a job", n_calls as f64 / f64::from(N_PEOPLE));
-        say(&format!("pipeline/whole/{name}"), "job", N_ROUNDS * N_PEOPLE, before, begun);
+        let mut world = None;
         let mut group = criterion.benchmark_group("pipeline/whole");
         group.sampling_mode(SamplingMode::Flat).sample_size(10).measurement_time(Duration::from_secs(8));
         group.throughput(Throughput::Elements(N_PEOPLE.into()));
-        group.bench_function(name, |it| it.to_async(&world.runtime).iter_custom(rounds));
+        group.bench_function(name, |it| {
+            let world = &*world.get_or_insert_with(|| measured_world(name, &workouts).expect("a world starts"));
+            it.to_async(&world.runtime).iter_custom(|n| rounds(world, &workouts, n));
+        });
         group.finish();
-        world.close()?;
+        world.map_or(Ok(()), World::close)?;
     }
     Ok(())
+}
+
+async fn rounds(world: &World, workouts: &Workouts, n_rounds: u64) -> Duration {
+    let mut took = Duration::ZERO;
+    for _ in 0..n_rounds {
+        took += world.round(workouts).await.expect("the jobs of a round arrive").0;
+    }
+    took
+}
+
+/// A world, warm, of which calls and processor time have been said.
+fn measured_world(name: &str, workouts: &Workouts) -> Result<World> {
+    let world = World::start()?;
+    world.runtime.block_on(rounds(&world, workouts, N_ROUNDS.into()));
+    let (_, n_calls) = world.runtime.block_on(world.round(workouts))?;
+    eprintln!("pipeline/whole/{name}: {:.1} calls of the provider a job", n_calls as f64 / f64::from(N_PEOPLE));
+    let (before, begun) = (cpu::used(SIMULATOR), Instant::now());
+    world.runtime.block_on(rounds(&world, workouts, N_ROUNDS.into()));
+    say(&format!("pipeline/whole/{name}"), "job", N_ROUNDS * N_PEOPLE, before, begun);
+    Ok(world)
 }
