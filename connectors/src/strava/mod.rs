@@ -22,9 +22,9 @@ mod write;
 use async_trait::async_trait;
 use engine::{
     provider::{
-        Authorize, DataProvider, FetchRequest, Found, Grant, MapperError, Normal, Page, Profile, ProviderError,
-        RawPage, Receipt, Tokens, Usage, Verb, VerifyError, WebhookAnswer, WebhookRequest, WebhookSecrets,
-        WriteOperation,
+        Action, Authorize, DataProvider, Delivery, FetchRequest, Found, Grant, MapperError, Normal, Page, Profile,
+        ProviderError, RawPage, Receipt, Tokens, Usage, Verb, VerifyError, WebhookAnswer, WebhookRequest,
+        WebhookSecrets, WriteOperation,
     },
     session::{Reply, Session},
 };
@@ -121,6 +121,17 @@ impl DataProvider for Strava {
             return Ok(Vec::new());
         }
         fetch::find(session, window).await
+    }
+
+    /// A file that is uploaded is deduplicated; an activity that is typed in is not, but can be listed: it is claimed,
+    /// and after a lost answer looked for by our mark before it is sent again.
+    fn delivery(&self, action: &Action<'_>) -> Option<Delivery> {
+        match action {
+            Action::Create { record } if !write::is_uploaded(record) => Some(Delivery::Listable { keyed: false }),
+            Action::Create { .. } => Some(Delivery::Deduplicated),
+            Action::Update { .. } => Some(Delivery::Listable { keyed: false }),
+            Action::Delete { .. } => None,
+        }
     }
 
     async fn write(&self, session: &Session, operation: &WriteOperation<'_>) -> Result<Receipt, ProviderError> {

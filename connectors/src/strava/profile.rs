@@ -16,11 +16,9 @@ pub(super) const READS_DAY: &str = "reads_day";
 /// The profile.
 ///
 /// Creation is class B: an uploaded file that overlaps an activity is answered by *duplicate of activity N*. A
-/// workout without streams cannot be uploaded as a file and is made by `POST /activities`, which detects nothing;
-/// there the connector itself supplies what class B promises: it reads the days around the workout first and answers
-/// `Duplicate` if an activity carries the item's mark. What remains is a repeat within the lag of that listing
-/// (`read_after_write`), and a lost answer is [`engine::provider::ProviderError::Unknown`], after which `find` sees
-/// the mark.
+/// workout without streams cannot be uploaded as a file and is made by `POST /activities`, which detects nothing: it
+/// is class C (`Strava::delivery`), claimed, and after a lost answer looked for by the item's mark once the listing
+/// surely shows it (`read_after_write`). The connector also looks for the mark itself before it posts.
 ///
 /// Limits: Strava's rate-limit page (200 calls a quarter-hour and 2,000 a day, of which 100 and 1,000 may read);
 /// windows begin at natural quarter-hours and at UTC midnight.

@@ -23,15 +23,20 @@ const UPLOAD_WAIT: Duration = Duration::from_secs(2);
 /// How far around a workout a hand-made copy is looked for: Strava may read the local start in another zone.
 const LOOK_AROUND: Duration = Duration::from_secs(86_400);
 
+/// Whether a workout goes to Strava as a file: one without streams is typed in.
+pub(super) fn is_uploaded(record: &Record) -> bool {
+    matches!(&record.body, Body::Workout(workout) if !workout.streams.offsets_ms.is_empty())
+}
+
 /// Brings one operation to Strava.
 pub(super) async fn write(session: &Session, operation: &WriteOperation<'_>) -> Result<Receipt, ProviderError> {
     match operation.action {
         Action::Create { record } => {
             let workout = workout(record)?;
-            if workout.streams.offsets_ms.is_empty() {
-                create(session, operation.item, record, workout).await
-            } else {
+            if is_uploaded(record) {
                 upload(session, operation.item, record, workout).await
+            } else {
+                create(session, operation.item, record, workout).await
             }
         }
         Action::Update { external_id, record } => update(session, operation.item, external_id, record).await,
