@@ -1,7 +1,7 @@
-//! Reading one person's window out of the store: as fast after thirty years as after some months.
+//! Reading one person's window out of the store: hardly slower after thirty years than after some months.
 //!
 //! A read begins a month before its window, so a history of ten days has fewer rows to look at than any longer one;
-//! from the second month on, nothing may grow.
+//! from the second month on, nothing may grow but the depth of the indexes.
 
 use anyhow::{Context, Result};
 use benches::records::{connection, subject};

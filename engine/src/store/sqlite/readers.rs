@@ -1,6 +1,6 @@
 //! The readers: a few threads, each with a connection of its own.
 
-use super::Failure;
+use super::{Failure, schema};
 use rusqlite::{Connection, OpenFlags};
 use std::{
     path::Path,
@@ -92,5 +92,6 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "query_only", true)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
+    schema::keep_plans(&connection)?;
     Ok(connection)
 }

@@ -1,6 +1,6 @@
 //! The tables, and how an older database becomes a present one.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, config::DbConfig};
 use std::time::Duration;
 
 /// Why a database cannot be brought to the present schema.
@@ -46,6 +46,7 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), MigrateError> {
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update_and_check(None, "journal_size_limit", 64 * 1024 * 1024, |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(64);
+    keep_plans(connection)?;
     for (version, script) in (1..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(0)) {
         let all = format!(
             "BEGIN IMMEDIATE; {script} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}; COMMIT;"
@@ -58,6 +59,12 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), MigrateError> {
         }
     }
     Ok(())
+}
+
+/// Keeps the plan of a prepared statement for all values that are bound to it. Without this SQLite may plan anew for
+/// every new value (it looks whether the value changes which index is best), which costs more than the read itself.
+pub(super) fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// Ids are 16 bytes, instants milliseconds since 1970. A sync and a month are numbered, so that the many rows in
