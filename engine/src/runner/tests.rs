@@ -167,6 +167,19 @@ struct Running(
     #[expect(dead_code, reason = "held so that nobody is told to stop")] watch::Sender<bool>,
 );
 
+impl Running {
+    /// Dies, and is dead when this returns: a process that was killed does nothing any more, least of all publish on a
+    /// bus that is gone.
+    async fn die(mut self) {
+        self.0.abort();
+        drop((&mut self.0).await);
+        // Its stages' tasks end at their next turn.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.abort();
@@ -213,6 +226,13 @@ impl Bench {
         let logged = root(&event);
         let message = Message { topic: logged.topic, key: subject(), id: logged.id, bytes: logged.bytes };
         self.bus.publish(vec![message]).await.unwrap();
+    }
+
+    /// Waits until the store has done what a dead process had asked of it.
+    async fn flush(&self) {
+        let key = crate::store::RowKey { subject: String::new(), kind: "flush", id: "flush".into() };
+        self.store.rows.put(&key, 0, "".into(), &[]).await.unwrap();
+        self.store.rows.delete(&key, 1).await.unwrap();
     }
 
     async fn events(&self, sync: SyncId) -> Vec<Logged> {
@@ -262,7 +282,8 @@ async fn run_with(cuts: &[(usize, bool)], repeats: bool) -> (Vec<(EventId, Topic
             () = over => break,
             () = bench.cuts.died.notified() => {}
         }
-        drop(running);
+        running.die().await;
+        bench.flush().await;
         bench.bus = MemoryBus::new();
         while bench.runner().republish_open().await.is_err() {}
     }

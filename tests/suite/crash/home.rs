@@ -64,6 +64,9 @@ pub(super) struct Home {
     changed: [u64; 2],
 }
 
+/// An import: its key, the file with its name, and where to.
+type Import<'a> = (&'a str, (&'a str, &'a [u8]), &'a [&'a str]);
+
 impl Home {
     /// Everything connected, one record on each side brought to the other, and news since.
     pub(super) async fn new() -> Result<Self> {
@@ -187,7 +190,7 @@ impl Home {
             let Some(answer) = api.send(request).await? else { return Ok(false) };
             self.note(key, &answer)?;
         }
-        let imports: [(&str, (&str, &[u8]), &[&str]); 2] = [
+        let imports: [Import; 2] = [
             ("recording", connectors::files::RECORDED_RUN, &["strava"]),
             ("weights", ("export.xml", WEIGHTS.as_bytes()), &["google_health", "files"]),
         ];
