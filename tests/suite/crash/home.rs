@@ -190,7 +190,7 @@ impl Home {
             let Some(answer) = api.send(request).await? else { return Ok(false) };
             self.note(key, &answer)?;
         }
-        let imports: [Import; 2] = [
+        let imports: [Import<'_>; 2] = [
             ("recording", connectors::files::RECORDED_RUN, &["strava"]),
             ("weights", ("export.xml", WEIGHTS.as_bytes()), &["google_health", "files"]),
         ];
