@@ -42,6 +42,11 @@ impl Topology {
         self.nodes.iter().map(|it| it.stage.name())
     }
 
+    /// Each stage with the topic that it takes from and the one that it gives to.
+    pub fn links(&self) -> impl Iterator<Item = (TopicName, &'static str, TopicName)> {
+        self.nodes.iter().map(|it| (it.from, it.stage.name(), it.to))
+    }
+
     /// Only these stages of it (a worker may play some roles and leave others to its peers).
     #[must_use]
     pub fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {

@@ -82,7 +82,11 @@ pub enum Command {
     /// Prints the canonical records of a provider's page as JSON lines.
     Normalize(developer::Normalize),
     /// Draws the path of a sync.
-    Topology,
+    Topology {
+        /// JSON instead of a drawing.
+        #[arg(long)]
+        json: bool,
+    },
     /// Prints the effective configuration, secrets masked.
     Config {
         /// JSON instead of TOML.
@@ -158,7 +162,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Explain(explain) => explain.run(&config?).await,
         Command::Simulate(simulate) => simulate.run(cli.listen).await,
         Command::Normalize(normalize) => normalize.run(),
-        Command::Topology => developer::topology().await,
+        Command::Topology { json } => developer::topology(json).await,
         Command::Config { json } => developer::config(&config?, json),
         Command::Doctor { json } => doctor::doctor(config, json).await,
     }

@@ -1,16 +1,13 @@
 //! For contributors and operators: a simulator alone, a mapper alone, the drawing, the configuration.
 
 use super::print;
-use crate::{
-    config::Config,
-    flow::{Means, flow},
-    process::Process,
-};
+use crate::{config::Config, flow::flow, process::Process};
 use anyhow::{Context, bail};
 use clap::Args;
 use connectors::{google_health, simulator::Kit, strava};
-use engine::provider::RawPage;
-use schemas::{data_type::DataType, event::Lane};
+use engine::{clock::Clock, provider::RawPage, topology::Topology};
+use schemas::{data_type::DataType, event::Lane, topics::TopicName};
+use serde_json::json;
 use std::{
     fs::File,
     net::SocketAddr,
@@ -120,25 +117,25 @@ pub(super) fn open(path: &Path) -> anyhow::Result<File> {
 }
 
 /// `syncwell topology`: the flow of the hot lane, as the README shows it.
-pub(super) async fn topology() -> anyhow::Result<()> {
+pub(super) async fn topology(json: bool) -> anyhow::Result<()> {
     let directory = std::env::temp_dir().join(format!("syncwell-topology-{}", std::process::id()));
-    let drawn = drawing(&directory).await;
+    let flow = hot_flow(&directory).await;
     drop(std::fs::remove_dir_all(&directory));
-    print::data(&drawn?);
+    let flow = flow?;
+    if json {
+        let link = |(from, stage, to): (TopicName, &str, TopicName)| json!({"from": from.to_string(), "stage": stage, "to": to.to_string()});
+        return print::json(&flow.links().map(link).collect::<Vec<_>>());
+    }
+    print::data(&flow.to_string());
     Ok(())
 }
 
-async fn drawing(directory: &Path) -> anyhow::Result<String> {
-    let config =
-        Config { data: directory.to_owned(), listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::default() };
-    let process = Process::open(&config, connectors::catalog(), engine::clock::Clock::real()).await?;
-    Ok(draw(&process.means))
-}
-
-/// The drawing of the flow.
-#[must_use]
-pub(super) fn draw(means: &Means) -> String {
-    flow(Lane::Hot, means).to_string()
+/// The flow itself, wired over an empty store: the very value that `syncwell up` runs.
+async fn hot_flow(directory: &Path) -> anyhow::Result<Topology> {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = Config { data: directory.to_owned(), listen, ..Config::default() };
+    let process = Process::open(&config, connectors::catalog(), Clock::real()).await?;
+    Ok(flow(Lane::Hot, &process.means))
 }
 
 /// `syncwell config`.
