@@ -260,29 +260,30 @@ impl Connect {
                 return Ok(Err(err.0));
             }
         };
+        // A provider that sends a notification again sends the same body; a further change has another one.
+        let occasion = hex::encode(Sha256::digest(request.body));
         for notification in &answer.notifications {
             let people = self.accounts.people.connected_to(provider, &notification.account).await?;
             let class = if people.is_empty() { "unknown" } else { "taken" };
             metrics::counter!("syncwell_notifications_total", "provider" => found.profile().id, "class" => class)
                 .increment(1);
             for (subject, connection) in people {
-                self.take(&subject, connection, &notification.change).await?;
+                self.take(&subject, connection, &notification.change, &occasion).await?;
             }
         }
         Ok(Ok(answer))
     }
 
-    async fn take(&self, subject: &Subject, id: ConnectionId, change: &Change) -> Result<(), Refusal> {
+    async fn take(&self, subject: &Subject, id: ConnectionId, change: &Change, occasion: &str) -> Result<(), Refusal> {
         let Some((_, connection)) = self.accounts.people.connection(subject, id).await? else { return Ok(()) };
-        let now = self.accounts.clock.now();
         match change {
             Change::Revoked => self.accounts.people.set_state(subject, id, ConnectionState::NeedsReauth).await?,
             Change::Named { data_type, ids } => {
-                self.intake.notified(subject, &connection, *data_type, Noticed::Named(ids.clone()), now).await?;
+                self.intake.notified(subject, &connection, *data_type, Noticed::Named(ids.clone()), occasion).await?;
             }
             Change::Windows { data_type, windows } => {
                 for window in windows {
-                    self.intake.notified(subject, &connection, *data_type, Noticed::Window(*window), now).await?;
+                    self.intake.notified(subject, &connection, *data_type, Noticed::Window(*window), occasion).await?;
                 }
             }
         }

@@ -192,8 +192,9 @@ impl Intake {
         source: &Connection,
         data_type: DataType,
         cover: Noticed,
-        at: Instant,
+        occasion: &str,
     ) -> Result<Option<SyncId>, Refusal> {
+        let at = self.runner.clock.now();
         let configs = self.people().configs(subject).await?;
         let mut destinations = Vec::new();
         for config in
@@ -210,8 +211,7 @@ impl Intake {
         // The same notification repeated on a day is the same sync.
         let day = at.utc().format("%Y-%m-%d");
         let versions: Vec<_> = destinations.iter().map(|it| format!("{:?}/{}", it.config, it.config_version)).collect();
-        let key =
-            format!("{}/{data_type}/{}/{day}/{}/{}", source.id, cover.name(), versions.join(","), at.seconds() / 60);
+        let key = format!("{}/{data_type}/{}/{day}/{}/{occasion}", source.id, cover.name(), versions.join(","));
         let sync = SyncId::for_key(subject, "notifications", &key);
         let head = Head::root(sync, subject.clone(), self.runner.clock.now());
         let fingerprint = hex::encode(Sha256::digest(key.as_bytes()));

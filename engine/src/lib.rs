@@ -5,6 +5,7 @@
 //! and [`session`] (the outside).
 
 pub mod accounts;
+mod backoff;
 pub mod bus;
 pub mod calls;
 pub mod clock;

@@ -4,6 +4,7 @@
 //! asked what that stage made of this event; if it knows, that is the answer.
 
 use crate::{
+    backoff::backoff,
     bus::{Bus, Delivery, Message, Position, Unreachable},
     clock::Clock,
     failpoint,
@@ -13,15 +14,15 @@ use crate::{
     store::{Bearing, Logged, Step, StepKey, Store, Timer},
     topology::{Node, Topology},
 };
+use futures::FutureExt;
 use metrics::{counter, histogram};
-use rand::Rng;
 use schemas::{
     event::{Envelope, Head, Mode, Outcome, Reason, Rejected},
     id::{EventId, Subject, SyncId},
     time::Instant,
     topics::{self, TopicName},
 };
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 use tracing::{Instrument, error, info_span, warn};
 
@@ -37,8 +38,8 @@ const RUNNING_MAX: usize = 64;
 const DRAIN_MAX: Duration = Duration::from_secs(8);
 /// The pause after one of our own servers was out of reach.
 const UNREACHABLE_PAUSE: Duration = Duration::from_millis(500);
-/// The shortest and the longest pause of the back-off between attempts.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(6 * 3600));
+/// How often an event may make its stage panic before it is rejected.
+const PANICS_MAX: i32 = 3;
 /// The age at which a failing event is given up, whatever its attempts.
 const AGE_MAX: Duration = Duration::from_secs(72 * 3600);
 
@@ -373,7 +374,14 @@ impl Worker {
             store.timers.remove(name, work.head().id).await?;
             return Ok("recalled");
         }
-        let answer = work.process().await?;
+        // A bug that one event meets must not stop the stage for everybody.
+        let answer = match AssertUnwindSafe(work.process()).catch_unwind().await {
+            Ok(answer) => answer?,
+            Err(_) => {
+                error!(stage = name, "a stage panicked; the event is tried again, then rejected");
+                AnyAnswer::Later(Later { at: None, gives_up: Some((PANICS_MAX, Reason::Malformed)) })
+            }
+        };
         failpoint::reached(name, "process");
         let (outputs, roots, what) = match answer {
             AnyAnswer::Nothing => return Ok("nothing"),
@@ -399,8 +407,12 @@ impl Worker {
         let (timers, now, head) = (&self.runner.store.timers, self.runner.clock.now(), work.head());
         let name = self.stage().name();
         let earlier = timers.get(name, head.id).await?;
-        let (mut attempts, first_at) = earlier.map_or((0, now), |it| (it.attempts, it.first_at));
+        let (mut attempts, mut first_at) = earlier.map_or((0, now), |it| (it.attempts, it.first_at));
         if let Some((attempts_max, reason)) = later.gives_up {
+            if attempts == 0 {
+                // Waiting for a permit is no failure and does not age.
+                first_at = now;
+            }
             attempts += 1;
             if attempts >= attempts_max || now.since(first_at) > AGE_MAX {
                 return Ok(Some((reason, attempts)));
@@ -476,14 +488,6 @@ fn done(trackers: &mut HashMap<(TopicName, i32), OffsetTracker>, delivery: &Deli
 
 fn count(stage: &'static str, lane: &'static str, result: &'static str) {
     counter!("syncwell_stage_events_total", "stage" => stage, "lane" => lane, "result" => result).increment(1);
-}
-
-/// Exponential back-off with full jitter; `attempts` is how many have failed so far.
-fn backoff(attempts: i32) -> Duration {
-    let doublings = u32::try_from(attempts.clamp(1, 16)).unwrap_or(1) - 1;
-    let longest = BACKOFF.0.saturating_mul(1 << doublings).min(BACKOFF.1);
-    // Full jitter, but never so short that it hammers a provider that just failed.
-    rand::rng().random_range(BACKOFF.0 / 2..=longest)
 }
 
 #[cfg(test)]

@@ -182,10 +182,16 @@ impl Story {
     pub(crate) fn is_complete(&self, of: (Side, ConnectionId, Option<DataType>), open: &[EventId]) -> bool {
         let fetched =
             self.fetched.iter().filter(|it| (it.body.side, it.body.account.connection, it.body.data_type) == of);
-        let mapped = self.normalized.iter();
-        let mapped = mapped.filter(|it| (it.body.side, it.body.account.connection, it.body.data_type) == of);
-        let whole = mapped.filter(|it| it.body.issues.is_empty() && !open.contains(&it.head.id));
+        let whole = self.pages_of(of).filter(|it| it.body.issues.is_empty() && !open.contains(&it.head.id));
         fetched.count() == whole.count()
+    }
+
+    /// The mapped pages of a reading: of which side, account and type.
+    pub(crate) fn pages_of(
+        &self,
+        of: (Side, ConnectionId, Option<DataType>),
+    ) -> impl Iterator<Item = &Envelope<Normalized>> {
+        self.normalized.iter().filter(move |it| (it.body.side, it.body.account.connection, it.body.data_type) == of)
     }
 
     /// Why it ended early, if it did: the first end that a stage gave.
@@ -204,7 +210,8 @@ impl Story {
         let state = match end {
             None if complete && self.read_counts().is_empty() => StretchState::Empty,
             None if complete => StretchState::Fetched,
-            Some(Reason::Forbidden | Reason::ProviderRefused | Reason::Unsupported) => StretchState::Refused,
+            // Only what can never be read is passed by: a missing scope may be granted, a bad cursor is not the data.
+            Some(Reason::Unsupported) => StretchState::Refused,
             _ => StretchState::Unread,
         };
         vec![Stretch { interval: *interval, state, reason: end }]

@@ -9,6 +9,7 @@ mod direct;
 use super::{Tally, made};
 use crate::{
     accounts::{Accounts, Caller},
+    backoff::backoff,
     bus::Unreachable,
     calls::Deliver,
     contents::Contents,
@@ -19,7 +20,6 @@ use crate::{
     standing::Standing,
     store::Items,
 };
-use rand::Rng;
 use schemas::{
     event::{Action, Decision, Decisions, Envelope, Fate, OperationResult, Outcome, Reason, Resolved, Results},
     id::Subject,
@@ -77,6 +77,14 @@ impl Ending {
 
     const fn refused(reason: Reason) -> Self {
         Self { state: ItemState::Refused, fate: Fate::Refused, reason }
+    }
+
+    /// After a definite no. A permission that is missing may be granted: the record itself was not refused.
+    const fn after_no(reason: Reason) -> Self {
+        match reason {
+            Reason::Forbidden => Self::ended(reason),
+            reason => Self::refused(reason),
+        }
     }
 
     const fn unknown(reason: Reason) -> Self {
@@ -202,6 +210,10 @@ impl Write {
         }
         match self.delivery(&job, &row).await? {
             Some(Delivery::Versioned) => self.versioned(&job, row).await,
+            // An earlier version of another class may still be under way: it is waited for and looked for first.
+            Some(Delivery::Deduplicated) if row.claim.is_some() || row.unsure => {
+                self.claimed(&job, Delivery::Listable { keyed: false }).await
+            }
             Some(Delivery::Deduplicated) => self.deduplicated(&job, row).await,
             Some(class @ (Delivery::Listable { .. } | Delivery::Once)) => self.claimed(&job, class).await,
             None => {
@@ -388,10 +400,9 @@ impl Write {
         SEND_MAX + PAUSE_MAX + APPLY_MAX + SKEW_MAX + job.provider.profile().read_after_write
     }
 
+    /// When to try again, after `attempts` earlier ones failed and now this one.
     fn backoff(&self, attempts: i32) -> Instant {
-        let doublings = u32::try_from(attempts.clamp(0, 10)).unwrap_or(0);
-        let most = Duration::from_secs(30).saturating_mul(1 << doublings).min(Duration::from_secs(6 * 3600));
-        self.accounts.clock.now().plus(rand::rng().random_range(Duration::from_secs(15)..=most))
+        self.accounts.clock.now().plus(backoff(attempts.saturating_add(1)))
     }
 }
 

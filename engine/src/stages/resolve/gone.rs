@@ -1,14 +1,20 @@
 //! Records that are no longer where they were: only what a complete reading did not show is gone.
 
 use super::{MATCH_TOLERANCE, Page, Resolve};
-use crate::{bus::Unreachable, item::Origin, resolve::Incoming, status::Story};
+use crate::{
+    bus::Unreachable,
+    item::{ItemKey, Origin, Partition},
+    resolve::Incoming,
+    status::Story,
+};
 use schemas::{
+    codec,
     data_type::DataType,
-    event::Destination,
-    record::{Body, Nothing, Origin as RecordOrigin, Policy, Record, RecordState, Span},
+    event::{Destination, Envelope, Normalized},
+    record::{Body, Nothing, Origin as RecordOrigin, Policy, Record, RecordState, Records, Span},
     time::{Instant, Interval},
 };
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 impl Resolve {
     /// The records that led to items here and are no longer at the source: only when its window was read completely
@@ -27,26 +33,64 @@ impl Resolve {
         let (subject, source) = (page.subject(), normalized.account.connection);
         let known = self.items.origins_within(subject, source, destination.account.connection, data_type, sure).await?;
         let sync = page.input.head.sync;
-        let missing: Vec<_> = known
-            .into_iter()
-            .filter(|it| it.seen_by != sync && incoming.iter().all(|page| page.key != it.record))
-            .collect();
-        if missing.is_empty() || !self.is_complete(page).await? {
+        // What this sync saw may carry the mark of another one by now: the mark only says where to look closer.
+        let not_marked = |it: &&Origin| it.seen_by != sync && incoming.iter().all(|page| page.key != it.record);
+        if !known.iter().any(|it| not_marked(&it)) {
             return Ok(Vec::new());
         }
-        Ok(missing.into_iter().map(|origin| tombstone(origin, normalized.fetched_at)).collect())
+        let Some(shown) = self.shown(page).await? else { return Ok(Vec::new()) };
+        let (missing, there): (Vec<_>, Vec<_>) =
+            known.into_iter().partition(|it| not_marked(&it) && !shown.contains(&it.record));
+        let mut gone = Vec::new();
+        for origin in missing {
+            // Another rendering of the same thing, here or at another source, keeps the item.
+            let is_kept = there.iter().any(|it| it.item == origin.item);
+            if !is_kept && self.is_planned_by(page, destination, &origin).await? {
+                gone.push(tombstone(origin, normalized.fetched_at));
+            }
+        }
+        Ok(gone)
     }
 
-    /// Whether every page of the reading that this one ends was mapped without leaving anything out, and resolved.
-    /// A page that was rejected or comes later, or a record that could not be mapped, is not gone.
-    pub(super) async fn is_complete(&self, page: &Page<'_>) -> Result<bool, Unreachable> {
+    /// Whether it was this source that planned the item: what another source brought is not taken away here.
+    async fn is_planned_by(
+        &self,
+        page: &Page<'_>,
+        destination: &Destination,
+        origin: &Origin,
+    ) -> Result<bool, Unreachable> {
+        let subject = page.subject().clone();
+        let partition = Partition { subject, destination: destination.account.connection, month: origin.month.clone() };
+        let row = self.items.get(&ItemKey { partition, item: origin.item }).await?;
+        let Some((event, sync)) = row.and_then(|it| it.planned_by) else { return Ok(false) };
+        let Some(by) = self.log.event(page.subject(), sync, event).await? else { return Ok(false) };
+        let by: Envelope<Normalized> =
+            codec::decode(&by.bytes).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
+        Ok(by.body.account.connection == origin.connection)
+    }
+
+    /// What the reading that this page ends has shown, by the keyed ids of its records; `None` if a page of it was left
+    /// out, rejected or comes later, or a record could not be mapped: what is then missing is not gone.
+    pub(super) async fn shown(&self, page: &Page<'_>) -> Result<Option<HashSet<String>>, Unreachable> {
         let (head, of) = (&page.input.head, &page.input.body);
         let open = self.log.open(&head.subject, head.sync).await?;
         let open: Vec<_> = open.into_iter().map(|it| it.0).filter(|it| *it != head.id).collect();
         let events = self.log.events(&head.subject, head.sync).await?;
         let story =
             Story::read(&events).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
-        Ok(story.is_complete((of.side, of.account.connection, of.data_type), &open))
+        let reading = (of.side, of.account.connection, of.data_type);
+        if !story.is_complete(reading, &open) {
+            return Ok(None);
+        }
+        let mut shown = HashSet::new();
+        for normalized in story.pages_of(reading) {
+            let opened = self.contents.open_value::<Records>(&head.subject, &normalized.body.records).await?;
+            let Some(opened) = opened else { return Ok(None) };
+            for record in &opened.records {
+                shown.insert(self.origin_key(&head.subject, of.account.connection, &record.origin.record).await?);
+            }
+        }
+        Ok(Some(shown))
     }
 }
 

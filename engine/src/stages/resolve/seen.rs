@@ -176,10 +176,13 @@ impl Resolve {
             .filter(|row| sure.from <= row.starts_at && row.starts_at < sure.to && !is_seen(row))
             .map(|row| (*row).clone())
             .collect();
-        if unseen.is_empty() || !self.is_complete(page).await? {
+        if unseen.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(unseen)
+        // What this sync saw may carry the mark of another one by now.
+        let Some(shown) = self.shown(page).await? else { return Ok(Vec::new()) };
+        let was_shown = |row: &ItemRow| noted.iter().any(|it| it.item == row.key.item && shown.contains(&it.record));
+        Ok(unseen.into_iter().filter(|row| !was_shown(row)).collect())
     }
 }
 

@@ -350,7 +350,7 @@ impl Write {
             Err(err) => match definite(&err) {
                 Some(reason) => {
                     tracing::info!(item = %job.decision.item, %err, "an operation was refused");
-                    self.end(job, &held, Ending::refused(reason)).await
+                    self.end(job, &held, Ending::after_no(reason)).await
                 }
                 None if held.row.attempts + 1 >= ATTEMPTS_MAX => {
                     self.end(job, &held, Ending::ended(Reason::AttemptsSpent)).await

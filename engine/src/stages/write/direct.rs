@@ -119,7 +119,7 @@ impl Write {
             Err(err) => match definite(&err) {
                 Some(reason) => {
                     tracing::info!(item = %job.decision.item, %err, "an operation was refused");
-                    self.close(job, None, Ending::refused(reason)).await
+                    self.close(job, None, Ending::after_no(reason)).await
                 }
                 // Nothing was done, or the destination will say so when it is sent again.
                 None if row.attempts + 1 >= ATTEMPTS_MAX => {
