@@ -260,7 +260,7 @@ impl Connect {
                 return Ok(Err(err.0));
             }
         };
-        // A provider that sends a notification again sends the same body; a further change has another one.
+        // Tells notifications that arrive in the same millisecond apart.
         let occasion = hex::encode(Sha256::digest(request.body));
         for notification in &answer.notifications {
             let people = self.accounts.people.connected_to(provider, &notification.account).await?;

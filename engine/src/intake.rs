@@ -208,10 +208,10 @@ impl Intake {
         if destinations.is_empty() {
             return Ok(None);
         }
-        // The same notification repeated on a day is the same sync.
-        let day = at.utc().format("%Y-%m-%d");
+        // Never swallowed: a second change may be told of in the same words as the first (Google's notifications carry
+        // no time of their own), and a notification that is sent again only costs a reading that changes nothing.
         let versions: Vec<_> = destinations.iter().map(|it| format!("{:?}/{}", it.config, it.config_version)).collect();
-        let key = format!("{}/{data_type}/{}/{day}/{}/{occasion}", source.id, cover.name(), versions.join(","));
+        let key = format!("{}/{data_type}/{}/{}/{}/{occasion}", source.id, cover.name(), versions.join(","), at.0);
         let sync = SyncId::for_key(subject, "notifications", &key);
         let head = Head::root(sync, subject.clone(), self.runner.clock.now());
         let fingerprint = hex::encode(Sha256::digest(key.as_bytes()));

@@ -102,3 +102,22 @@ async fn a_notified_withdrawal_asks_for_a_new_grant() -> Result<()> {
     assert!(world.syncs().await?.is_empty());
     world.is_at_rest().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_change_told_in_the_same_words_is_synced_too() -> Result<()> {
+    let world = World::new().await?;
+    world.google.add(USER, "weight", weight("1001", "2026-06-20T06:00:00Z", 70_000));
+    world.route("google_health", "files", DataType::Weight).await?;
+    google_notifies(&world, "weight", "UPSERT", "2026-06-20T06:00:00Z").await?;
+    world.is_at_rest().await?;
+    world.google.edit(USER, "weight", "1001", &serde_json::json!({"weightGrams": 69_000.0}));
+    google_notifies(&world, "weight", "UPSERT", "2026-06-20T06:00:00Z").await?;
+    world.is_at_rest().await?;
+    let mut outcomes = Vec::new();
+    for sync in world.syncs().await? {
+        outcomes.push(told(&world.settled(sync).await?));
+    }
+    outcomes.sort();
+    assert_eq!(outcomes, ["done; files: 1 created", "done; files: 1 updated"]);
+    Ok(())
+}

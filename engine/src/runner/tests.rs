@@ -46,8 +46,12 @@ impl Stage for Fetch {
     const AT_ONCE: usize = 8;
 
     async fn process(&self, input: &Envelope<Requested>) -> Result<Answer<Requested, Fetched>, Unreachable> {
-        if let Some(Some(said)) = self.says.lock().unwrap().pop() {
-            return Ok(said);
+        // Taken before it is looked at: a panic must not poison what it says next.
+        let said = self.says.lock().unwrap().pop();
+        match said {
+            Some(Some(said)) => return Ok(said),
+            Some(None) => panic!("a bug that this event meets"),
+            None => {}
         }
         let (number, head) = (input.body.reading.pages, input.head.derive(Self::NAME, 0, T0));
         let page = Envelope { body: fetched(&input.body, &head), head };
@@ -429,4 +433,44 @@ async fn what_is_open_and_has_no_timer_is_published_again() {
     let request: Envelope<Requested> = codec::decode(&requests.next(9, usize::MAX).await.unwrap()[0].bytes).unwrap();
     let end: Envelope<Outcome> = codec::decode(&ends.next(9, usize::MAX).await.unwrap()[0].bytes).unwrap();
     assert_eq!((request.head.sync, end.head.id), (ids[0], outcomes[0]));
+}
+
+#[tokio::test]
+async fn an_event_that_makes_a_stage_panic_is_rejected_and_stops_nobody_else() {
+    let bench = Bench::new();
+    *bench.says.lock().unwrap() = vec![None, None, None];
+    let mut rejected = bench.listen(topics::REJECTED.name).await;
+    let id = requested(sync(1)).head.id;
+    bench.accept(sync(1)).await;
+    let _running = bench.start();
+    for attempts in 1..3 {
+        let timer = async || bench.store.timers.get("fetch", id).await.unwrap();
+        bench.until("the timer is written", async || timer().await.is_some_and(|it| it.attempts == attempts)).await;
+        bench.until("it is acknowledged", async || bench.bus.backlog().count == 0).await;
+        bench.hands.advance(Duration::from_secs(7 * 3600));
+    }
+    let delivered = rejected.next(1, usize::MAX).await.unwrap().remove(0);
+    let rejected: Envelope<Rejected> = codec::decode(&delivered.bytes).unwrap();
+    assert_eq!((rejected.body.reason, rejected.body.attempts), (Reason::Malformed, 3));
+    bench.accept(sync(2)).await;
+    bench.until("another sync goes on", async || bench.is_over(sync(2)).await).await;
+}
+
+#[tokio::test]
+async fn waiting_for_a_permit_does_not_age() {
+    let bench = Bench::new();
+    let wait = Some(Answer::Later(Later { at: Some(T0.plus(Duration::from_secs(73 * 3600))), gives_up: None }));
+    let fail = Some(Answer::Later(Later { at: None, gives_up: Some((12, Reason::AttemptsSpent)) }));
+    // Said from the last to the first.
+    *bench.says.lock().unwrap() = vec![fail, wait];
+    let id = requested(sync(1)).head.id;
+    bench.accept(sync(1)).await;
+    let _running = bench.start();
+    let timer = async || bench.store.timers.get("fetch", id).await.unwrap();
+    bench.until("it waits", async || timer().await.is_some()).await;
+    bench.until("it is acknowledged", async || bench.bus.backlog().count == 0).await;
+    bench.hands.advance(Duration::from_secs(73 * 3600));
+    bench.until("it failed once", async || timer().await.is_some_and(|it| it.attempts == 1)).await;
+    bench.hands.advance(Duration::from_secs(7 * 3600));
+    bench.until("it is tried again", async || bench.is_over(sync(1)).await).await;
 }
