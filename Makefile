@@ -1,5 +1,5 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: build test check bench stack foreign release
+.PHONY: build test check audit bench stack foreign release
 
 CARGO ?= cargo
 VENV := target/venv
@@ -25,7 +25,11 @@ check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
-	$(CARGO) deny check
+	$(CARGO) deny check bans licenses sources
+
+# Known vulnerabilities of dependencies: asks the advisory database, so it needs the network.
+audit:
+	$(CARGO) deny check advisories
 
 bench:
 	$(CARGO) bench --package benches

@@ -32,7 +32,7 @@ struct Own {
 
 impl Client {
     /// Of the API that the flags name, or of one that runs on the data directory until [`Client::close`].
-    pub(super) async fn open(config: &Config, target: &Target) -> anyhow::Result<Self> {
+    async fn open(config: &Config, target: &Target) -> anyhow::Result<Self> {
         let http = engine::session::http_client().context("set up the HTTP client")?;
         if let Some(url) = &target.url {
             let Some(token) = target.token.clone() else {
@@ -45,6 +45,18 @@ impl Client {
         let own = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), public_url: None, folders, ..config.clone() };
         let process = Process::open(&own, connectors::catalog(), clock()).await?;
         Self::of(process, &target.user).await
+    }
+
+    /// Does some work as a client, and closes it whatever came of the work.
+    pub(super) async fn during<T>(
+        config: &Config,
+        target: &Target,
+        work: impl AsyncFnOnce(&Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let client = Self::open(config, target).await?;
+        let done = work(&client).await;
+        client.close().await?;
+        done
     }
 
     /// Of a process, which it runs.

@@ -24,10 +24,7 @@ pub struct Connect {
 
 impl Connect {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
-        let client = Client::open(config, &self.target).await?;
-        let done = self.with(&client).await;
-        client.close().await?;
-        done
+        Client::during(config, &self.target, async |client| self.with(client).await).await
     }
 
     async fn with(&self, client: &Client) -> anyhow::Result<()> {

@@ -33,10 +33,7 @@ impl Import {
         for file in &self.files {
             super::developer::open(file)?;
         }
-        let client = Client::open(config, &self.target).await?;
-        let done = self.with(&client, config).await;
-        client.close().await?;
-        done
+        Client::during(config, &self.target, async |client| self.with(client, config).await).await
     }
 
     async fn with(&self, client: &Client, config: &Config) -> anyhow::Result<()> {

@@ -39,10 +39,7 @@ pub struct Sync {
 
 impl Sync {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
-        let client = Client::open(config, &self.target).await?;
-        let done = self.with(&client).await;
-        client.close().await?;
-        done
+        Client::during(config, &self.target, async |client| self.with(client).await).await
     }
 
     async fn with(&self, client: &Client) -> anyhow::Result<()> {
@@ -123,10 +120,7 @@ pub struct StatusOf {
 
 impl StatusOf {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
-        let client = Client::open(config, &self.target).await?;
-        let done = self.with(&client).await;
-        client.close().await?;
-        done
+        Client::during(config, &self.target, async |client| self.with(client).await).await
     }
 
     async fn with(&self, client: &Client) -> anyhow::Result<()> {
@@ -183,10 +177,8 @@ pub struct Explain {
 
 impl Explain {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
-        let client = Client::open(config, &self.target).await?;
-        let said = client.get(&format!("/v1/records/{}/explain", self.record)).await;
-        client.close().await?;
-        let said = said?;
+        let path = format!("/v1/records/{}/explain", self.record);
+        let said = Client::during(config, &self.target, async |client| client.get(&path).await).await?;
         if self.target.json {
             return print::json(&said);
         }
