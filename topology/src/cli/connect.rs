@@ -56,7 +56,9 @@ impl Connect {
         }
         let rows: Vec<Vec<String>> = items(&connections)
             .iter()
-            .map(|it| ["id", "provider", "state", "connected_at"].map(|field| text(it, field).to_owned()).to_vec())
+            .map(|it| {
+                ["id", "provider", "account", "state", "connected_at"].map(|field| text(it, field).to_owned()).to_vec()
+            })
             .collect();
         if rows.is_empty() {
             print::say(
@@ -64,7 +66,7 @@ impl Connect {
             );
             return Ok(());
         }
-        print::data(&print::table(&["connection", "provider", "state", "connected at"], &rows));
+        print::data(&print::table(&["connection", "provider", "account", "state", "connected at"], &rows));
         Ok(())
     }
 
