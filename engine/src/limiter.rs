@@ -44,7 +44,7 @@ impl Bucket {
             let (window, ends) = window_of(limit, now);
             let (used, cold) =
                 self.windows.get(limit.name).filter(|it| it.0 == window).map_or((0, 0), |it| (it.1, it.2));
-            let cold_max = (limit.calls_max * COLD_PERCENT / 100).max(1);
+            let cold_max = (limit.calls_max.saturating_mul(COLD_PERCENT) / 100).max(1);
             if used >= limit.calls_max || (lane == Lane::Cold && cold >= cold_max) {
                 return Err(ends);
             }
