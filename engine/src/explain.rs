@@ -124,8 +124,7 @@ pub async fn decided(
     subject: &Subject,
     sync: SyncId,
 ) -> Result<Option<Vec<Decided>>, Unreachable> {
-    let events = store.log.events(subject, sync).await?;
-    let story = Story::read(&events).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
+    let story = Story::read(&*store.log, subject, sync).await?;
     if story.first().is_none() {
         return Ok(None);
     }
@@ -153,8 +152,7 @@ async fn why(
     row: &ItemRow,
     sync: SyncId,
 ) -> Result<Option<Why>, Unreachable> {
-    let events = store.log.events(subject, sync).await?;
-    let story = Story::read(&events).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
+    let story = Story::read(&*store.log, subject, sync).await?;
     let fate = fate(contents, subject, &story, row).await?;
     for resolved in story.resolved() {
         let Some(sealed) = &resolved.body.decisions else { continue };

@@ -2,17 +2,16 @@
 
 use crate::{
     accounts::Accounts,
-    bus::{Backlog, Bus, Message, Unreachable},
+    bus::{Backlog, Bus, Unreachable},
     contents::Contents,
     failpoint,
     people::{Config, Connection, ConnectionState, People},
     provider::{Part, Profile},
-    runner::Runner,
+    runner::{Runner, message},
     stage::root,
     status::{Status, Story},
 };
 use schemas::{
-    codec,
     data_type::DataType,
     event::{
         Account, Cover, Deletes, Delivered, Destination, Envelope, Head, Lane, Named, Reading, Requested, Rule,
@@ -241,9 +240,7 @@ impl Intake {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn status(&self, subject: &Subject, sync: SyncId) -> Result<Option<Status>, Unreachable> {
-        let events = self.runner.store.log.events(subject, sync).await?;
-        let story =
-            Story::read(&events).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
+        let story = Story::read(&*self.runner.store.log, subject, sync).await?;
         Ok(story.status())
     }
 
@@ -354,9 +351,7 @@ impl Intake {
     async fn earlier(&self, subject: &Subject, sync: SyncId) -> Result<Option<Envelope<Requested>>, Unreachable> {
         let id = schemas::id::EventId::root(sync);
         let Some(event) = self.runner.store.log.event(subject, sync, id).await? else { return Ok(None) };
-        codec::decode(&event.bytes)
-            .map(Some)
-            .map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))
+        event.event().map(Some)
     }
 
     /// Append, publish, accepted. The append says which of two racing commands stands.
@@ -368,12 +363,12 @@ impl Intake {
         }
         let step = self.runner.begin(&event.head, root(&event)).await?;
         let Some(stands) = step.outputs.first() else { return Err(Refusal::Busy("the log gave an empty step".into())) };
-        let first: Envelope<Requested> = codec::decode(&stands.bytes).map_err(|err| Refusal::Busy(err.to_string()))?;
+        let first: Envelope<Requested> = stands.event()?;
         if first.body.fingerprint != event.body.fingerprint {
             return Err(Refusal::KeyReused);
         }
         failpoint::reached("intake", "append");
-        let message = Message { topic: stands.topic, key: subject, id: stands.id, bytes: stands.bytes.clone() };
+        let message = message(&subject, stands);
         let bus: &Arc<dyn Bus> = &self.runner.bus;
         match tokio::time::timeout(PUBLISH_MAX, bus.publish(vec![message])).await {
             Ok(published) => published?,

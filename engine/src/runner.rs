@@ -17,7 +17,7 @@ use crate::{
 use futures::FutureExt;
 use metrics::{counter, histogram};
 use schemas::{
-    event::{Envelope, Head, Mode, Outcome, Reason, Rejected},
+    event::{Envelope, Head, Mode, Outcome, Reason, Rejected, Requested},
     id::{EventId, Subject, SyncId},
     time::Instant,
     topics::{self, TopicName},
@@ -69,7 +69,7 @@ impl Runner {
     async fn publish(&self, step: &Step) -> Result<(), Unreachable> {
         let mut messages = Vec::with_capacity(step.outputs.len() + step.roots.len());
         for root in &step.roots {
-            let head = root_head(root)?;
+            let head = root.event::<Requested>()?.head;
             self.begin(&head, root.clone()).await?;
             messages.push(message(&step.key.subject, root));
         }
@@ -148,7 +148,7 @@ impl Runner {
         let keys: Vec<_> = events.iter().filter_map(key).collect();
         let mut messages = Vec::new();
         for root in self.store.log.recall(&keys).await?.into_iter().flatten().flat_map(|it| it.roots) {
-            let head = root_head(&root)?;
+            let head = root.event::<Requested>()?.head;
             self.begin(&head, root.clone()).await?;
             let open = self.store.log.open(subject, head.sync).await?;
             if open.iter().any(|it| it.0 == root.id) && self.waits_for_bus(root.id, root.topic).await? {
@@ -201,14 +201,9 @@ impl Runner {
     }
 }
 
-fn message(subject: &Subject, event: &Logged) -> Message {
+/// A logged event as it is published.
+pub(crate) fn message(subject: &Subject, event: &Logged) -> Message {
     Message { topic: event.topic, key: subject.clone(), id: event.id, bytes: event.bytes.clone() }
-}
-
-fn root_head(root: &Logged) -> Result<Head, Unreachable> {
-    let event: Envelope<schemas::event::Requested> = schemas::codec::decode(&root.bytes)
-        .map_err(|err| Unreachable(format!("the log holds an event that cannot be read: {err}")))?;
-    Ok(event.head)
 }
 
 /// One stage at work.

@@ -1,15 +1,13 @@
 //! What became of a sync, read from its events: status is never stored.
 
-use crate::store::Logged;
-use bytes::Bytes;
+use crate::{bus::Unreachable, store::Log};
 use schemas::{
-    codec::{self, DecodeError},
     data_type::DataType,
     event::{
         Account, Count, Cover, Destination, DestinationCounts, Envelope, Fate, Fetched, IssueCount, Kind, Normalized,
         Outcome, Reason, Requested, Resolved, Settled, Side, Stretch, StretchState,
     },
-    id::{ConnectionId, EventId},
+    id::{ConnectionId, EventId, Subject, SyncId},
     time::Instant,
 };
 use serde::Serialize;
@@ -95,21 +93,20 @@ pub struct Status {
 }
 
 impl Story {
-    /// Reads the events of a sync.
+    /// Reads the events of a sync from the log.
     ///
     /// # Errors
-    /// When one of them cannot be decoded.
-    pub fn read(events: &[Logged]) -> Result<Self, DecodeError> {
+    /// When the log cannot be reached or is broken.
+    pub async fn read(log: &dyn Log, subject: &Subject, sync: SyncId) -> Result<Self, Unreachable> {
         let mut story = Self::default();
-        for event in events {
-            let bytes: &Bytes = &event.bytes;
+        for event in log.events(subject, sync).await? {
             match event.topic.kind {
-                Kind::Requested => story.requested.push(codec::decode(bytes)?),
-                Kind::Fetched => story.fetched.push(codec::decode(bytes)?),
-                Kind::Normalized => story.normalized.push(codec::decode(bytes)?),
-                Kind::Resolved => story.resolved.push(codec::decode(bytes)?),
-                Kind::Outcome => story.outcomes.push(codec::decode(bytes)?),
-                Kind::Settled => story.settled = Some(codec::decode(bytes)?),
+                Kind::Requested => story.requested.push(event.event()?),
+                Kind::Fetched => story.fetched.push(event.event()?),
+                Kind::Normalized => story.normalized.push(event.event()?),
+                Kind::Resolved => story.resolved.push(event.event()?),
+                Kind::Outcome => story.outcomes.push(event.event()?),
+                Kind::Settled => story.settled = Some(event.event()?),
                 Kind::Rejected => {}
             }
         }

@@ -9,7 +9,9 @@ use crate::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use schemas::{
+    codec,
     data_type::DataType,
+    event::{Envelope, Event},
     id::{ConnectionId, EventId, Subject, SyncId},
     time::{Instant, Interval},
     topics::TopicName,
@@ -82,6 +84,17 @@ pub struct Logged {
     pub topic: TopicName,
     /// The framed event.
     pub bytes: Bytes,
+}
+
+impl Logged {
+    /// The event as stages see it.
+    ///
+    /// # Errors
+    /// When it is not one of this kind: the log is broken, and nobody is to be rejected for it.
+    pub fn event<E: Event>(&self) -> Result<Envelope<E>, Unreachable> {
+        codec::decode(&self.bytes)
+            .map_err(|err| Unreachable(format!("the log holds an event that cannot be read: {err}")))
+    }
 }
 
 /// What every stage made of every event. Append-only.

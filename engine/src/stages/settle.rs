@@ -52,9 +52,7 @@ impl Stage for Settle {
         if !self.log.open(&head.subject, head.sync).await?.is_empty() {
             return Ok(Answer::Nothing);
         }
-        let events = self.log.events(&head.subject, head.sync).await?;
-        let story =
-            Story::read(&events).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
+        let story = Story::read(&*self.log, &head.subject, head.sync).await?;
         let Some(first) = story.first() else {
             return Err(Unreachable(format!("sync {} has no first event", head.sync)));
         };

@@ -8,9 +8,8 @@ use crate::{
     status::Story,
 };
 use schemas::{
-    codec,
     data_type::DataType,
-    event::{Destination, Envelope, Normalized},
+    event::{Destination, Normalized},
     record::{Body, Nothing, Origin as RecordOrigin, Policy, Record, RecordState, Records, Span},
     time::{Instant, Interval},
 };
@@ -64,9 +63,7 @@ impl Resolve {
         let row = self.items.get(&ItemKey { partition, item: origin.item }).await?;
         let Some((event, sync)) = row.and_then(|it| it.planned_by) else { return Ok(false) };
         let Some(by) = self.log.event(page.subject(), sync, event).await? else { return Ok(false) };
-        let by: Envelope<Normalized> =
-            codec::decode(&by.bytes).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
-        Ok(by.body.account.connection == origin.connection)
+        Ok(by.event::<Normalized>()?.body.account.connection == origin.connection)
     }
 
     /// What the reading that this page ends has shown, by the keyed ids of its records; `None` if a page of it was left
@@ -75,9 +72,7 @@ impl Resolve {
         let (head, of) = (&page.input.head, &page.input.body);
         let open = self.log.open(&head.subject, head.sync).await?;
         let open: Vec<_> = open.into_iter().map(|it| it.0).filter(|it| *it != head.id).collect();
-        let events = self.log.events(&head.subject, head.sync).await?;
-        let story =
-            Story::read(&events).map_err(|err| Unreachable(format!("the log of a sync cannot be read: {err}")))?;
+        let story = Story::read(&*self.log, &head.subject, head.sync).await?;
         let reading = (of.side, of.account.connection, of.data_type);
         if !story.is_complete(reading, &open) {
             return Ok(None);
