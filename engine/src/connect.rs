@@ -260,15 +260,22 @@ impl Connect {
                 return Ok(Err(err.0));
             }
         };
-        // Tells notifications that arrive in the same millisecond apart.
-        let occasion = hex::encode(Sha256::digest(request.body));
+        let body = hex::encode(Sha256::digest(request.body));
+        let arrived = format!("{body}/{}", now.0);
         for notification in &answer.notifications {
             let people = self.accounts.people.connected_to(provider, &notification.account).await?;
             let class = if people.is_empty() { "unknown" } else { "taken" };
             metrics::counter!("syncwell_notifications_total", "provider" => found.profile().id, "class" => class)
                 .increment(1);
             for (subject, connection) in people {
-                self.take(&subject, connection, &notification.change, &occasion).await?;
+                let occasion = match &notification.change {
+                    // Who names records says when (Strava's `event_time`): the same body is the same notification.
+                    Change::Named { .. } | Change::Revoked => &body,
+                    // Who names stretches does not (Google): the next change there may be told of in the same words,
+                    // so none is swallowed; one that is sent again costs a reading that changes nothing.
+                    Change::Windows { .. } => &arrived,
+                };
+                self.take(&subject, connection, &notification.change, occasion).await?;
             }
         }
         Ok(Ok(answer))

@@ -193,7 +193,6 @@ impl Intake {
         cover: Noticed,
         occasion: &str,
     ) -> Result<Option<SyncId>, Refusal> {
-        let at = self.runner.clock.now();
         let configs = self.people().configs(subject).await?;
         let mut destinations = Vec::new();
         for config in
@@ -207,10 +206,9 @@ impl Intake {
         if destinations.is_empty() {
             return Ok(None);
         }
-        // Never swallowed: a second change may be told of in the same words as the first (Google's notifications carry
-        // no time of their own), and a notification that is sent again only costs a reading that changes nothing.
+        // What is told of on the same occasion is the same sync.
         let versions: Vec<_> = destinations.iter().map(|it| format!("{:?}/{}", it.config, it.config_version)).collect();
-        let key = format!("{}/{data_type}/{}/{}/{}/{occasion}", source.id, cover.name(), versions.join(","), at.0);
+        let key = format!("{}/{data_type}/{}/{}/{occasion}", source.id, cover.name(), versions.join(","));
         let sync = SyncId::for_key(subject, "notifications", &key);
         let head = Head::root(sync, subject.clone(), self.runner.clock.now());
         let fingerprint = hex::encode(Sha256::digest(key.as_bytes()));
