@@ -1,6 +1,6 @@
 //! What the API delegates to.
 
-use crate::{Limits, auth::Principals, shares::Shares};
+use crate::{Limits, Probes, auth::Principals, shares::Shares};
 use engine::{connect::Connect, contents::Contents, intake::Intake, store::Store};
 use schemas::{id::Subject, time::Instant};
 use std::{
@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 /// What the API delegates to.
 #[derive(Clone)]
@@ -27,10 +27,8 @@ pub struct App {
     /// Where clients and providers reach this server, such as `https://sync.example.org`, without a slash at the end:
     /// the base of the callbacks that are registered with providers.
     pub public_url: String,
-    /// The metrics in the Prometheus text format.
-    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Whether this process can take work.
-    pub ready: watch::Receiver<bool>,
+    /// What this process says of itself.
+    pub probes: Probes,
     /// How much a client may take.
     pub limits: Limits,
     /// The directory below which a client may connect folders of this machine; `None`: nowhere. Whoever has an access

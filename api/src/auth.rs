@@ -27,21 +27,25 @@ impl FromRequestParts<Shared> for Person {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Shared) -> Result<Self, Problem> {
-        let token = bearer(&parts.headers).ok_or_else(|| {
-            Problem::new(Code::Unauthorized, "send an access token as `Authorization: Bearer <token>`")
-        })?;
-        let found = web.app.connect.accounts.people.token(token).await?;
-        let Some(token) = found else {
-            metrics::counter!("syncwell_http_unauthorized_total").increment(1);
-            return Err(Problem::new(Code::Unauthorized, "this access token is not known or has ended; make another"));
-        };
-        admit(web, &token.subject)?;
-        Ok(Self(token.subject))
+        person(web, &parts.headers).await
     }
 }
 
+/// The person that these headers name.
+pub(crate) async fn person(web: &Web, headers: &HeaderMap) -> Result<Person, Problem> {
+    let token = bearer(headers)
+        .ok_or_else(|| Problem::new(Code::Unauthorized, "send an access token as `Authorization: Bearer <token>`"))?;
+    let found = web.app.connect.accounts.people.token(token).await?;
+    let Some(token) = found else {
+        metrics::counter!("syncwell_http_unauthorized_total").increment(1);
+        return Err(Problem::new(Code::Unauthorized, "this access token is not known or has ended; make another"));
+    };
+    admit(web, &token.subject)?;
+    Ok(Person(token.subject))
+}
+
 /// The token of an `Authorization` header (RFC 6750): one header, one scheme, no token in a URL.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let (value, None) = (all.next()?.to_str().ok()?, all.next()) else { return None };
     let (scheme, token) = value.split_once(' ')?;

@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`App`] (what it delegates to) and [`router`] (every route, in one table), [`problem`] (every
 //! error), then the handlers: `connections`, `configs`, `jobs`, `stream`, `imports`, `records`, `webhooks`, `system`.
-//! `edge` bounds what a request may cost, `auth` says whose it is, [`serve`] runs connections.
+//! `edge` bounds what a request may cost, `auth` says whose it is, [`serve`] runs connections. [`probes`] is all that a
+//! process without the API serves.
 
 mod app;
 mod auth;
@@ -32,3 +33,4 @@ pub use limits::Limits;
 pub use openapi::openapi;
 pub use routes::router;
 pub use serve::serve;
+pub use system::{Probes, probes};

@@ -22,9 +22,8 @@ const FORM_BYTES_MAX: usize = 64 * 1024;
 
 /// Every path, how long it may take, and what it does.
 pub(crate) fn routes() -> Vec<(&'static str, Pace, MethodRouter<Shared>)> {
-    vec![
-        ("/healthz", Pace::Probe, get(system::healthz)),
-        ("/readyz", Pace::Probe, get(system::readyz)),
+    let mut routes = system::of_every_role();
+    routes.extend([
         ("/metrics", Pace::Quick, get(system::metrics)),
         ("/v1/providers", Pace::Quick, get(providers::list)),
         ("/v1/connections", Pace::Quick, get(connections::list)),
@@ -39,7 +38,8 @@ pub(crate) fn routes() -> Vec<(&'static str, Pace, MethodRouter<Shared>)> {
         ("/v1/imports", Pace::Import, post(imports::import)),
         ("/v1/records/{id}/explain", Pace::Quick, get(records::explain)),
         ("/v1/webhooks/{provider}", Pace::Quick, get(webhooks::handshake).post(webhooks::hear)),
-    ]
+    ]);
+    routes
 }
 
 /// The API over an app.

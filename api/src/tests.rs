@@ -6,7 +6,7 @@ mod edges;
 mod jobs;
 mod provider;
 
-use crate::{App, Limits, app::Shared, edge::Pace, routes::routes, routes::table, serve};
+use crate::{App, Limits, Probes, app::Shared, edge::Pace, routes::routes, routes::table, serve};
 use axum::routing::MethodRouter;
 use engine::{
     accounts::{Accounts, Endpoint},
@@ -45,7 +45,7 @@ struct World {
     http: reqwest::Client,
     anna: Subject,
     hands: ManualClock,
-    ready: watch::Sender<bool>,
+    ready: watch::Sender<Result<(), String>>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     directory: TempDir,
@@ -99,15 +99,18 @@ impl World {
         let runner = Runner { bus: MemoryBus::new(), store: store.clone(), clock };
         let intake = Intake { runner, accounts: accounts.clone(), contents: contents.clone() };
         let connect = Connect { accounts, intake: intake.clone() };
-        let (ready, is_ready) = watch::channel(true);
+        let (ready, is_ready) = watch::channel(Ok(()));
         let mut app = App {
             connect,
             intake,
             store,
             contents,
             public_url: "https://sync.example".into(),
-            metrics: Arc::new(|| "syncwell_up 1\n".into()),
-            ready: is_ready,
+            probes: Probes {
+                metrics: Arc::new(|| "syncwell_up 1\n".into()),
+                ready: is_ready,
+                metrics_token: Some("token-of-a-scraper".into()),
+            },
             limits: Limits::default(),
             folders: Some(directory.path().to_owned()),
         };

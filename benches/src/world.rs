@@ -38,6 +38,7 @@ use tokio::{
 use topology::{
     config::{Config, ProviderConfig},
     process::Process,
+    roles::Roles,
 };
 
 /// The name of the simulator's threads.
@@ -110,7 +111,7 @@ impl World {
         let listener = outside.block_on(simulator.start(SocketAddr::from(([127, 0, 0, 1], 0))))?;
         let directory = tempfile::tempdir()?;
         let config = config(&listener.url, directory.path());
-        let process = runtime.block_on(Process::open(&config, connectors::catalog(), Clock::real()))?;
+        let process = runtime.block_on(Process::open(&config, connectors::catalog(), Clock::real(), Roles::all()))?;
         let mut people = Vec::new();
         for athlete in 1..=u64::from(N_PEOPLE) {
             people.push(runtime.block_on(connect(&process, &simulator, athlete, directory.path()))?);

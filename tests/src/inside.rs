@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::watch, task::JoinHandle};
-use topology::{config::Config, process::Process};
+use topology::{config::Config, process::Process, roles::Roles};
 
 /// How often time is moved.
 const TICK: Duration = Duration::from_millis(20);
@@ -62,7 +62,7 @@ impl Inside {
         kits: [Kit; 2],
         is_held: &Arc<AtomicBool>,
     ) -> Result<Self> {
-        let process = Process::open(config, connectors::catalog(), clock.clone()).await?;
+        let process = Process::open(config, connectors::catalog(), clock.clone(), Roles::all()).await?;
         let url = format!("http://{}", process.address()?);
         let (intake, connect, runner) = (process.intake.clone(), process.connect.clone(), process.runner.clone());
         let (stop, stopped) = watch::channel(false);

@@ -35,7 +35,8 @@ async fn the_readme_draws_the_topology_that_runs() -> Result<()> {
         ..topology::config::Config::default()
     };
     let clock = engine::clock::Clock::real();
-    let process = topology::process::Process::open(&config, connectors::catalog(), clock).await?;
+    let process =
+        topology::process::Process::open(&config, connectors::catalog(), clock, topology::roles::Roles::all()).await?;
     let drawn = topology::flow::flow(schemas::event::Lane::Hot, &process.means).to_string();
     assert_eq!(drawing_in(&format!("# A\n<!-- topology -->\n\n```text\n{drawn}\n```\nmore")), Some(drawn.clone()));
     // A tree without a README tells nothing wrong.

@@ -10,9 +10,12 @@ mod jobs;
 pub mod print;
 mod up;
 
-use crate::config::Config;
+use crate::{
+    config::{Config, ConfigError},
+    roles::Roles,
+};
 use clap::{Args, Parser, Subcommand};
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use toml::{Table, Value};
 
 /// Moves health data between the platforms a person uses: never loses a record, never writes one twice.
@@ -25,7 +28,7 @@ pub struct Cli {
     /// Directory that everything is kept in [default: syncwell-data].
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Where the API listens [default: 127.0.0.1:8080].
+    /// Where the API and the probes listen [default: 127.0.0.1:8080].
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
     /// What to log: `info`, `debug`, `engine=trace,warn` …
@@ -57,14 +60,13 @@ pub struct Target {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs every role in one process until Ctrl-C.
-    Up {
-        /// The user that the first access token is for.
-        #[arg(long, default_value = "me", value_name = "NAME")]
-        user: String,
-        /// Make and print another access token, as at the first start.
-        #[arg(long)]
-        new_token: bool,
-    },
+    Up(up::FirstToken),
+    /// Runs the API alone, on a bus and a store that it shares with workers and schedulers.
+    Api(up::FirstToken),
+    /// Runs stages alone: all, or the named ones.
+    Worker(up::Worker),
+    /// Runs the scheduler alone: it fires timers.
+    Scheduler,
     /// Shows a whole sync between simulated accounts, twice; needs nothing.
     Demo(demo::Demo),
     /// Syncs FIT, TCX and GPX files or an Apple Health export into an account or a folder.
@@ -101,10 +103,8 @@ pub enum Command {
     },
 }
 
-/// An error in what was configured: exit 78 (`EX_CONFIG`).
-#[derive(Debug, thiserror::Error)]
-#[error("{0:#}")]
-pub struct ConfigError(pub anyhow::Error);
+/// How long the runtime may take to end once everything has drained.
+const END_MAX: Duration = Duration::from_millis(500);
 
 /// The whole of a binary: parses the arguments, does what was asked, says how it went.
 #[must_use]
@@ -115,7 +115,10 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(err) => return fail(&anyhow::anyhow!(err).context("start the runtime")),
     };
-    match runtime.block_on(Box::pin(run(cli))) {
+    let done = runtime.block_on(Box::pin(run(cli)));
+    // What still blocks a thread must not make a drain longer than it may be.
+    runtime.shutdown_timeout(END_MAX);
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => fail(&err),
     }
@@ -153,7 +156,10 @@ fn fail(err: &anyhow::Error) -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<()> {
     let config = read_config(&cli);
     match cli.command {
-        Command::Up { user, new_token } => up::up(&config?, &user, new_token).await,
+        Command::Up(first) => up::play(&config?, Roles::all(), Some(first)).await,
+        Command::Api(first) => up::play(&config?, Roles::api(), Some(first)).await,
+        Command::Worker(worker) => up::play(&config?, worker.roles(), None).await,
+        Command::Scheduler => up::play(&config?, Roles::scheduler(), None).await,
         Command::Demo(demo) => demo.run().await,
         Command::Import(import) => import.run(&config?).await,
         Command::Connect(connect) => connect.run(&config?).await,

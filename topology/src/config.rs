@@ -1,5 +1,6 @@
 //! Configuration: from a file, the environment and flags, in that order; an unknown key ends the start with its name.
 
+use crate::address;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -15,6 +16,11 @@ const PREFIX: &str = "SYNCWELL_";
 const NO_KEYS: [&str; 6] =
     ["SYNCWELL_CONFIG", "SYNCWELL_LOG", "SYNCWELL_URL", "SYNCWELL_TOKEN", "SYNCWELL_KILL_AT", "SYNCWELL_CLOCK_SHIFT_S"];
 
+/// An error in what was configured: exit 78 (`EX_CONFIG`).
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub struct ConfigError(pub anyhow::Error);
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,12 +34,15 @@ pub struct Config {
     /// Memory: `sqlite://` (in `data`) or `sqlite:///path/of/a/directory`.
     #[serde(default = "default_store")]
     pub store: String,
-    /// Where the API listens; port 0 takes a free one.
+    /// Where this process listens: the API, and the probes of every role; port 0 takes a free one.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
     /// The API's address as providers and browsers see it; absent: `http://` and `listen`.
     #[serde(default)]
     pub public_url: Option<String>,
+    /// A token that opens `/metrics`, for a scraper. Absent: an access token does at the API, and other roles need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_token: Option<String>,
     /// The key that wraps all keys: 32 bytes in hex or base64. Absent: `key_file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -108,6 +117,7 @@ impl Default for Config {
             store: default_store(),
             listen: default_listen(),
             public_url: None,
+            metrics_token: None,
             key: None,
             key_file: None,
             folders: None,
@@ -170,7 +180,10 @@ impl Config {
             }
         };
         let mut shown = self.clone();
+        shown.bus = address::masked(&shown.bus);
+        shown.store = address::masked(&shown.store);
         mask(&mut shown.key);
+        mask(&mut shown.metrics_token);
         for provider in shown.providers.values_mut() {
             mask(&mut provider.client_secret);
             mask(&mut provider.verify_token);
@@ -198,7 +211,10 @@ fn set(table: &mut Table, path: &[String], value: Value) -> anyhow::Result<()> {
     }
     // Our id at a provider may be a number, as it is at Strava.
     let value = match value {
-        Value::Integer(number) if last.starts_with("client_") || last == "subscription" || last == "verify_token" => {
+        Value::Integer(number)
+            if last.starts_with("client_")
+                || ["subscription", "verify_token", "metrics_token"].contains(&last.as_str()) =>
+        {
             Value::String(number.to_string())
         }
         value => value,
@@ -247,6 +263,9 @@ mod tests {
     fn what_is_shown_holds_no_secret() {
         let config = read(&[
             ("SYNCWELL_KEY", "canary-key"),
+            ("SYNCWELL_METRICS_TOKEN", "canary-metrics"),
+            ("SYNCWELL_BUS", "kafka://me:canary-bus@host:9092"),
+            ("SYNCWELL_STORE", "scylla://me:canary-store@host:9042/syncwell"),
             ("SYNCWELL_PROVIDERS__STRAVA__CLIENT_SECRET", "canary-secret"),
             ("SYNCWELL_PROVIDERS__STRAVA__VERIFY_TOKEN", "canary-token"),
         ]);

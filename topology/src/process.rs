@@ -1,35 +1,44 @@
 //! What runs: topology × backends × roles.
 
 use crate::{
+    address,
     backends::Backends,
-    config::{Config, ProviderConfig},
+    config::Config,
+    door::Door,
+    endpoints::endpoints,
     flow::{Means, flow},
+    readiness::Readiness,
+    roles::Roles,
+    wait,
 };
 use anyhow::Context;
-use api::{App, Limits};
+use api::{App, Limits, Probes};
 use engine::{
-    accounts::{Accounts, Endpoint},
+    accounts::Accounts,
     clock::Clock,
     connect::Connect,
     contents::Contents,
     intake::Intake,
     limiter::Limiter,
     people::{AccessToken, People},
-    provider::{Catalog, Profile, WebhookSecrets},
+    provider::Catalog,
     runner::Runner,
-    session::{Client, http_client},
+    session::http_client,
+    topology::Topology,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use schemas::{event::Lane, id::Subject, time::Instant};
-use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use schemas::{id::Subject, time::Instant};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{sync::watch, task::JoinSet};
 
-/// How long a drain may take in all.
-const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long a drain may take. What is left of ten seconds is for ending.
+const DRAIN_MAX: Duration = Duration::from_secs(9);
 
-/// A process with all roles, opened but not yet running.
+/// A process with its roles, opened but not yet running.
 #[derive(Debug)]
 pub struct Process {
+    /// What it plays.
+    pub roles: Roles,
     /// What its stages are given.
     pub means: Means,
     /// Where its events are kept and passed on.
@@ -40,25 +49,69 @@ pub struct Process {
     pub connect: Connect,
     /// What its API is served at, once bound.
     pub public_url: String,
-    listener: TcpListener,
+    door: Door,
+    readiness: Readiness,
     backends: Backends,
+    /// The servers of its bus, each as `host:port`.
+    bus_servers: Vec<String>,
     folders: PathBuf,
-    metrics: PrometheusHandle,
 }
 
 impl Process {
-    /// Opens everything that a configuration names, and binds the API's port.
+    /// Opens everything that a configuration names, and binds the port.
     ///
     /// # Errors
-    /// A port or directory in use, a wrong key, a bad URL: each says what to do.
-    pub async fn open(config: &Config, catalog: Catalog, clock: Clock) -> anyhow::Result<Self> {
-        // The port first: it is the likeliest to be taken, and nothing has been made yet.
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("listen on {}; choose another with --listen or free that port", config.listen))?;
-        let address = listener.local_addr().context("read the port that was bound")?;
-        let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    /// Roles that cannot be played there, a port or directory in use, a server out of reach, a wrong key, a bad URL:
+    /// each says what to do.
+    pub async fn open(config: &Config, catalog: Catalog, clock: Clock, roles: Roles) -> anyhow::Result<Self> {
+        let (door, readiness) = Self::bind(config, &roles).await?;
         let backends = Backends::open(config).await?;
+        Self::assemble(config, catalog, clock, roles, (door, readiness, backends))
+    }
+
+    /// The same, waiting for servers that are not there yet; `None` if `stop` turned true before. Probes are answered
+    /// meanwhile: the process lives, and is not ready. `tell` hears what is waited for.
+    ///
+    /// # Errors
+    /// As [`Process::open`], but for servers out of reach.
+    pub async fn open_in_time(
+        config: &Config,
+        catalog: Catalog,
+        clock: Clock,
+        roles: Roles,
+        tell: impl Fn(&str),
+        stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<Option<Self>> {
+        let (door, readiness) = Self::bind(config, &roles).await?;
+        let tell = |text: &str| {
+            readiness.withhold("it waits for a server");
+            tell(text);
+        };
+        let opened = wait::until_reachable(async || Backends::open(config).await, tell, stop).await?;
+        opened.map(|it| Self::assemble(config, catalog, clock, roles, (door, readiness, it))).transpose()
+    }
+
+    /// The port first: it is the likeliest to be taken, and nothing has been made yet.
+    async fn bind(config: &Config, roles: &Roles) -> anyhow::Result<(Door, Readiness)> {
+        roles.fit(config)?;
+        let (readiness, handle) = (Readiness::starting(), metrics());
+        let probes = Probes {
+            metrics: Arc::new(move || handle.render()),
+            ready: readiness.verdict(),
+            metrics_token: config.metrics_token.clone(),
+        };
+        Ok((Door::open(config.listen, probes).await?, readiness))
+    }
+
+    fn assemble(
+        config: &Config,
+        catalog: Catalog,
+        clock: Clock,
+        roles: Roles,
+        (door, readiness, backends): (Door, Readiness, Backends),
+    ) -> anyhow::Result<Self> {
+        let address = door.address().context("read the port that was bound")?;
+        let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let endpoints = endpoints(config, &catalog)?;
         let (store, vault) = (backends.store.clone(), backends.vault.clone());
         let people = People { rows: store.rows.clone(), vault: vault.clone(), clock: clock.clone() };
@@ -71,21 +124,22 @@ impl Process {
             clock: clock.clone(),
         };
         let contents = Contents { vault, blobs: store.blobs.clone() };
-        let runner = Runner { bus: backends.bus.clone(), store: store.clone(), clock };
+        let runner = Runner { bus: readiness.watched(backends.bus.clone()), store: store.clone(), clock };
         let intake = Intake { runner: runner.clone(), accounts: accounts.clone(), contents: contents.clone() };
         let connect = Connect { accounts: accounts.clone(), intake: intake.clone() };
         let means = Means { accounts, contents, store };
         let folders = config.folders.clone().unwrap_or_else(|| config.data.clone());
         let folders = std::path::absolute(folders).context("find the directory of folders")?;
-        Ok(Self { means, runner, intake, connect, public_url, listener, backends, folders, metrics: metrics() })
+        let bus_servers = address::servers(&config.bus).into_iter().map(str::to_owned).collect();
+        Ok(Self { roles, means, runner, intake, connect, public_url, door, readiness, backends, bus_servers, folders })
     }
 
-    /// Where the API listens.
+    /// Where it listens.
     ///
     /// # Errors
     /// When the operating system does not say.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.door.address()
     }
 
     /// The subject of a user of this installation.
@@ -105,51 +159,69 @@ impl Process {
         Ok(token)
     }
 
-    /// Runs every role until `stop` turns true, then drains: what has begun may end, what has not is done after the
-    /// next start.
+    /// What its worker runs.
+    fn topologies(&self) -> Vec<Topology> {
+        let Some(work) = &self.roles.worker else { return Vec::new() };
+        work.lanes.iter().map(|lane| flow(*lane, &self.means).only(|it| work.has(it))).collect()
+    }
+
+    /// Plays its roles until `stop` turns true, then drains: it says that it is not ready, takes nothing new, and ends
+    /// what has begun; what has not is done by another process, or after the next start.
     ///
     /// # Errors
     /// When the log cannot be read at the start.
-    pub async fn run(self, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-        let (ready, is_ready) = watch::channel(false);
-        let mut roles = JoinSet::new();
-        for lane in Lane::ALL {
-            let (runner, topology, stop) = (self.runner.clone(), flow(lane, &self.means), stop.clone());
-            roles.spawn(async move { runner.run(&topology, stop).await });
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let (drain, draining) = watch::channel(false);
+        let mut playing = JoinSet::new();
+        let topologies = self.topologies();
+        let n_groups = topologies.iter().map(|it| it.links().count()).sum();
+        for topology in topologies {
+            let (runner, draining) = (self.runner.clone(), draining.clone());
+            playing.spawn(async move { runner.run(&topology, draining).await });
         }
-        let (runner, timers_stop) = (self.runner.clone(), stop.clone());
-        roles.spawn(async move { runner.fire_timers(timers_stop).await });
+        if self.roles.scheduler {
+            let (runner, draining) = (self.runner.clone(), draining.clone());
+            playing.spawn(async move { runner.fire_timers(draining).await });
+        }
         if self.backends.bus_is_lost {
             let n_events = self.runner.republish_open().await.context("publish again what the bus held")?;
             if n_events > 0 {
                 tracing::info!(n_events, "went on with what was open");
             }
         }
-        let handle = self.metrics.clone();
-        let app = App {
-            connect: self.connect,
-            intake: self.intake,
-            store: self.means.store.clone(),
-            contents: self.means.contents.clone(),
-            public_url: self.public_url,
-            metrics: Arc::new(move || handle.render()),
-            ready: is_ready,
-            limits: Limits::default(),
-            folders: Some(self.folders),
-        };
-        let limits = app.limits.clone();
-        let router = api::router(app);
-        let (listener, api_stop) = (self.listener, stop.clone());
-        roles.spawn(async move { api::serve(listener, router, &limits, api_stop).await });
-        ready.send_replace(true);
-        let mut stopped = stop;
+        let asking = self.readiness.clone();
+        playing.spawn(asking.ask(self.means.store.rows.clone(), self.bus_servers.clone(), draining.clone()));
+        if self.roles.api {
+            let listener = self.door.leave().context("give the port to the API")?;
+            let (router, draining) = (api::router(self.app()), draining.clone());
+            playing.spawn(async move { api::serve(listener, router, &Limits::default(), draining).await });
+        }
+        self.readiness.begin(n_groups);
         // An error means that whoever could stop us is gone: that is a stop, too.
-        drop(stopped.wait_for(|it| *it).await);
-        let drained = async { while roles.join_next().await.is_some() {} };
+        drop(stop.wait_for(|it| *it).await);
+        self.readiness.withhold("it drains");
+        if self.roles.api {
+            self.door.answer_probes().context("answer probes while draining")?;
+        }
+        drain.send_replace(true);
+        let drained = async { while playing.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN_MAX, drained).await.is_err() {
             tracing::warn!("stopped before everything was drained; the rest is done after the next start");
         }
         Ok(())
+    }
+
+    fn app(&self) -> App {
+        App {
+            connect: self.connect.clone(),
+            intake: self.intake.clone(),
+            store: self.means.store.clone(),
+            contents: self.means.contents.clone(),
+            public_url: self.public_url.clone(),
+            probes: self.door.probes(),
+            limits: Limits::default(),
+            folders: Some(self.folders.clone()),
+        }
     }
 }
 
@@ -164,53 +236,4 @@ fn metrics() -> PrometheusHandle {
         handle
     });
     HANDLE.clone()
-}
-
-/// Where every provider is: its own addresses unless the configuration says others.
-fn endpoints(config: &Config, catalog: &Catalog) -> anyhow::Result<HashMap<String, Endpoint>> {
-    for name in config.providers.keys() {
-        let known: Vec<_> = catalog.iter().map(|it| it.profile().id).collect();
-        anyhow::ensure!(
-            catalog.get(name).is_some(),
-            "configuration: no provider is called {name}; known are {}",
-            known.join(", ")
-        );
-    }
-    let of = |profile: &Profile| {
-        let said = config.providers.get(profile.id).cloned().unwrap_or_default();
-        endpoint(profile, said).map(|it| (profile.id.to_owned(), it))
-    };
-    catalog.iter().map(|it| of(it.profile())).collect()
-}
-
-fn endpoint(profile: &Profile, said: ProviderConfig) -> anyhow::Result<Endpoint> {
-    let url =
-        |said: Option<String>, default: &str| said.unwrap_or_else(|| default.into()).trim_end_matches('/').to_owned();
-    for name in said.limits.keys() {
-        let known: Vec<_> = profile.limits.iter().map(|it| it.name).collect();
-        anyhow::ensure!(
-            known.contains(&name.as_str()),
-            "providers.{}.limits: no limit is called {name}; known are {}",
-            profile.id,
-            known.join(", ")
-        );
-    }
-    let keyset = match &said.keyset_file {
-        Some(path) => std::fs::read(path).with_context(|| format!("read keyset file {}", path.display()))?,
-        None => Vec::new(),
-    };
-    Ok(Endpoint {
-        base_url: url(said.base_url, profile.base_url),
-        auth_url: url(said.auth_url, profile.auth_url),
-        token_url: url(said.token_url, profile.token_url),
-        client: Client { id: said.client_id.unwrap_or_default(), secret: said.client_secret.unwrap_or_default() },
-        webhooks: WebhookSecrets {
-            verify_token: said.verify_token.unwrap_or_default(),
-            keyset,
-            subscription: said.subscription.unwrap_or_default(),
-            require_signature: said.require_signature,
-            ..WebhookSecrets::default()
-        },
-        limits: said.limits,
-    })
 }

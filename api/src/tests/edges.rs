@@ -1,12 +1,13 @@
 //! Who and what is turned away.
 
 use super::{ANNA, BEN, Method, World, answer, json};
-use crate::{edge::Pace, routes::routes};
+use crate::{Limits, Probes, edge::Pace, probes, routes::routes, serve};
 use axum::routing::get;
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 const SHORT: Duration = Duration::from_millis(100);
@@ -38,9 +39,31 @@ async fn probes_are_open_and_metrics_are_not() {
     let world = World::new().await;
     answer(world.request(Method::GET, "/healthz")).await.is(200);
     answer(world.request(Method::GET, "/readyz")).await.is(200);
-    world.ready.send(false).unwrap();
-    answer(world.request(Method::GET, "/readyz")).await.is_problem(503, "busy", "does not take work");
+    world.ready.send(Err("it drains".into())).unwrap();
+    answer(world.request(Method::GET, "/readyz")).await.is_problem(503, "busy", "does not take work: it drains");
     assert_eq!(world.get("/metrics", ANNA).await.text, "syncwell_up 1\n");
+    assert_eq!(world.get("/metrics", "token-of-a-scraper").await.text, "syncwell_up 1\n");
+    world.get("/v1/connections", "token-of-a-scraper").await.is_problem(401, "unauthorized", "not known");
+}
+
+#[tokio::test]
+async fn a_process_without_the_api_answers_probes_alone() {
+    let world = World::new().await;
+    for metrics_token in [None, Some("token-of-a-scraper".to_owned())] {
+        let is_open = metrics_token.is_none();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_stop, stopping) = watch::channel(false);
+        let router = probes(Probes { metrics_token, ..world.app.probes.clone() });
+        let server = tokio::spawn(async move { serve(listener, router, &Limits::default(), stopping).await });
+        let get = |path: &str| world.http.get(format!("http://{address}{path}"));
+        answer(get("/healthz")).await.is(200);
+        answer(get("/readyz")).await.is(200);
+        answer(get("/metrics")).await.is(if is_open { 200 } else { 401 });
+        answer(get("/metrics").bearer_auth("token-of-a-scraper")).await.is(200);
+        answer(get("/v1/providers").bearer_auth(ANNA)).await.is_problem(503, "busy", "takes no commands");
+        server.abort();
+    }
 }
 
 #[tokio::test]

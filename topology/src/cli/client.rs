@@ -2,7 +2,7 @@
 //! on the data directory while it lasts.
 
 use super::{Target, up::clock};
-use crate::{config::Config, process::Process};
+use crate::{config::Config, process::Process, roles::Roles};
 use anyhow::{Context, bail};
 use engine::people::People;
 use reqwest::{Method, RequestBuilder};
@@ -43,7 +43,7 @@ impl Client {
         // The person at this machine may name any of its folders.
         let folders = Some(config.folders.clone().unwrap_or_else(|| "/".into()));
         let own = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), public_url: None, folders, ..config.clone() };
-        let process = Process::open(&own, connectors::catalog(), clock()).await?;
+        let process = Process::open(&own, connectors::catalog(), clock(), Roles::of_a_command(config)).await?;
         Self::of(process, &target.user).await
     }
 

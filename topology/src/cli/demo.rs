@@ -13,7 +13,7 @@ use super::{
     jobs::{explained, id_of},
     print,
 };
-use crate::process::Process;
+use crate::{process::Process, roles::Roles};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use engine::clock::Clock;
@@ -82,7 +82,7 @@ impl Demo {
     async fn in_directory(&self, directory: &std::path::Path) -> anyhow::Result<()> {
         let world = World::start(self.seed).await?;
         let config = world.config(directory.to_owned());
-        let process = Process::open(&config, connectors::catalog(), Clock::real()).await?;
+        let process = Process::open(&config, connectors::catalog(), Clock::real(), Roles::all()).await?;
         let mut tokens = Vec::new();
         for (name, ..) in PEOPLE {
             tokens.push(process.make_token(name, "demo", None).await?);

@@ -1,7 +1,7 @@
 //! For contributors and operators: a simulator alone, a mapper alone, the drawing, the configuration.
 
 use super::print;
-use crate::{config::Config, flow::flow, process::Process};
+use crate::{config::Config, flow::flow, process::Process, roles::Roles};
 use anyhow::{Context, bail};
 use clap::Args;
 use connectors::{google_health, simulator::Kit, strava};
@@ -134,7 +134,7 @@ pub(super) async fn topology(json: bool) -> anyhow::Result<()> {
 async fn hot_flow(directory: &Path) -> anyhow::Result<Topology> {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = Config { data: directory.to_owned(), listen, ..Config::default() };
-    let process = Process::open(&config, connectors::catalog(), Clock::real()).await?;
+    let process = Process::open(&config, connectors::catalog(), Clock::real(), Roles::all()).await?;
     Ok(flow(Lane::Hot, &process.means))
 }
 

@@ -1,21 +1,49 @@
-//! `syncwell up`: every role in one process, for use.
+//! `syncwell up`, `api`, `worker` and `scheduler`: what runs until it is stopped.
 
 use super::print;
-use crate::{config::Config, process::Process};
+use crate::{
+    address::masked,
+    config::Config,
+    process::Process,
+    roles::{Roles, STAGES, Work},
+};
 use anyhow::Context;
+use clap::{Args, builder::PossibleValuesParser};
 use engine::clock::Clock;
+use schemas::event::Lane;
 use tokio::sync::watch;
 
-/// Runs until Ctrl-C or SIGTERM, then drains.
-pub(super) async fn up(config: &Config, user: &str, new_token: bool) -> anyhow::Result<()> {
-    let process = Process::open(config, connectors::catalog(), clock()).await?;
-    let url = process.public_url.clone();
-    let has_token = process.means.accounts.people.has_lasting_token().await.context("look for access tokens")?;
-    if new_token || !has_token {
-        let token = process.make_token(user, "made at start", None).await?;
-        print::say(&format!("access token of user {user:?}, shown only now:"));
-        print::data(&token);
+/// Who is let in at the first start.
+#[derive(Debug, Args)]
+pub struct FirstToken {
+    /// The user that the first access token is for.
+    #[arg(long, default_value = "me", value_name = "NAME")]
+    user: String,
+    /// Make and print another access token, as at the first start.
+    #[arg(long)]
+    new_token: bool,
+}
+
+/// `syncwell worker`.
+#[derive(Debug, Args)]
+pub struct Worker {
+    /// The stages to run; without one: all of them.
+    #[arg(value_name = "STAGE", value_parser = PossibleValuesParser::new(STAGES))]
+    stages: Vec<String>,
+    /// Only this lane: people who wait (hot), or history and daily work (cold); without it: both.
+    #[arg(long, value_name = "LANE", value_parser = PossibleValuesParser::new(Lane::ALL.map(Lane::name)))]
+    lane: Option<String>,
+}
+
+impl Worker {
+    pub(super) fn roles(self) -> Roles {
+        let is_wanted = |lane: &Lane| self.lane.as_ref().is_none_or(|it| it == lane.name());
+        Roles::worker(Work { stages: self.stages, lanes: Lane::ALL.into_iter().filter(is_wanted).collect() })
     }
+}
+
+/// Plays these roles until Ctrl-C or SIGTERM, then drains.
+pub(super) async fn play(config: &Config, roles: Roles, first: Option<FirstToken>) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         asked_to_stop().await;
@@ -24,7 +52,27 @@ pub(super) async fn up(config: &Config, user: &str, new_token: bool) -> anyhow::
         asked_to_stop().await;
         std::process::exit(1);
     });
-    print::say(&format!("syncwell is up at {url}, data in {}; Ctrl-C drains and stops", config.data.display()));
+    let tell = |text: &str| print::say(&format!("syncwell {text}"));
+    let opened =
+        Process::open_in_time(config, connectors::catalog(), clock(), roles.clone(), tell, stopped.clone()).await?;
+    let Some(process) = opened else { return Ok(()) };
+    if let Some(first) = first {
+        let has_token = process.means.accounts.people.has_lasting_token().await.context("look for access tokens")?;
+        if first.new_token || !has_token {
+            let token = process.make_token(&first.user, "made at start", None).await?;
+            print::say(&format!("access token of user {:?}, shown only now:", first.user));
+            print::data(&token);
+        }
+    }
+    if roles == Roles::all() {
+        let (url, data) = (&process.public_url, config.data.display());
+        print::say(&format!("syncwell is up at {url}, data in {data}; Ctrl-C drains and stops"));
+    } else {
+        let (address, bus, store) = (process.address()?, masked(&config.bus), masked(&config.store));
+        print::say(&format!(
+            "syncwell {roles} is up at http://{address}, bus {bus}, store {store}; Ctrl-C drains and stops"
+        ));
+    }
     process.run(stopped).await
 }
 
