@@ -1,5 +1,5 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: build test check audit bench stack foreign release
+.PHONY: build test check audit bench stack foreign compose release
 
 CARGO ?= cargo
 VENV := target/venv
@@ -8,13 +8,17 @@ build:
 	$(CARGO) build --release
 
 # Everything that can be tested on one machine: the embedded backends, the simulators, foreign readers.
-test: foreign
+test: foreign compose
 	$(CARGO) test --workspace
 
 # Readers of other makers read what we wrote, and count what we read.
 foreign: $(VENV)/ready
 	$(VENV)/bin/python schemas/tests/foreign.py
 	$(VENV)/bin/python connectors/src/files/fixtures/fitdecode.py --check
+
+# Where no Docker engine runs, docker-compose.yml is checked against the Compose Specification and the binary.
+compose: $(VENV)/ready
+	$(VENV)/bin/python tests/compose_check.py $(CARGO) run --quiet --package topology --
 
 $(VENV)/ready: requirements.txt
 	python3 -m venv $(VENV)

@@ -12,5 +12,6 @@ mod imports;
 mod journal;
 mod moves;
 mod restarts;
+mod roles;
 mod source;
 mod webhooks;

@@ -67,6 +67,8 @@ pub enum Command {
     Worker(up::Worker),
     /// Runs the scheduler alone: it fires timers.
     Scheduler,
+    /// Says whether the process that listens here is ready: exit 0 if it is, 1 if not. For health checks.
+    Ready,
     /// Shows a whole sync between simulated accounts, twice; needs nothing.
     Demo(demo::Demo),
     /// Syncs FIT, TCX and GPX files or an Apple Health export into an account or a folder.
@@ -160,6 +162,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Api(first) => up::play(&config?, Roles::api(), Some(first)).await,
         Command::Worker(worker) => up::play(&config?, worker.roles(), None).await,
         Command::Scheduler => up::play(&config?, Roles::scheduler(), None).await,
+        Command::Ready => up::ready(&config?).await,
         Command::Demo(demo) => demo.run().await,
         Command::Import(import) => import.run(&config?).await,
         Command::Connect(connect) => connect.run(&config?).await,

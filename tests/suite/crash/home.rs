@@ -228,10 +228,12 @@ impl Home {
         }
         let mut process = Process::start(self.path(), kill_at.as_deref(), PAUSE * self.n_deaths)?;
         self.n_deaths += 1;
-        if let Some((api, took)) = process.ready().await? {
+        let mut api = None;
+        if let Some((ready, took)) = process.ready().await? {
             self.starts.push(took);
+            api = Some(ready.clone());
             let only = if let Death::Alone { key, .. } = death { Some(key) } else { None };
-            self.submit(&api.with_token(&self.token), only).await?;
+            self.submit(&ready.with_token(&self.token), only).await?;
         }
         match death {
             Death::At { .. } | Death::Alone { .. } => {
@@ -248,7 +250,7 @@ impl Home {
             }
             Death::StoppedWhileCalling => {
                 self.effects_seen(3).await?;
-                process.stop().await?;
+                process.stop_while_calling(&api.context("it was never ready")?).await?;
             }
         }
         Ok(())

@@ -97,9 +97,31 @@ impl Process {
 
     /// Asks it to stop and waits for its drain, which has a limit.
     pub(super) async fn stop(&mut self) -> Result<()> {
-        let asked = Instant::now();
+        let asked = self.ask_to_stop()?;
+        self.drained(asked).await
+    }
+
+    /// Asks it to stop in the middle of a call: it lives until that call is given up, and says that it is not ready.
+    pub(super) async fn stop_while_calling(&mut self, api: &Api) -> Result<()> {
+        let asked = self.ask_to_stop()?;
+        until("the process saying that it drains", OFTEN, async || {
+            let answer = api.request(Method::GET, "/readyz").send().await.context("it is gone, and was to drain")?;
+            let (status, text) = (answer.status(), answer.text().await?);
+            Ok((status == 503 && text.contains("it drains")).then_some(()))
+        })
+        .await?;
+        let alive = api.request(Method::GET, "/healthz").send().await?;
+        ensure!(alive.status().is_success(), "a process that drains lives, and said {}", alive.status());
+        self.drained(asked).await
+    }
+
+    fn ask_to_stop(&self) -> Result<Instant> {
         let sent = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;
         ensure!(sent.success(), "SIGTERM could not be sent");
+        Ok(Instant::now())
+    }
+
+    async fn drained(&mut self, asked: Instant) -> Result<()> {
         let status = self.ended().await?;
         ensure!(status.success(), "asked to stop, the process ended with {status}: {}", self.said());
         ensure!(asked.elapsed() <= DRAIN_MAX, "the drain took {:?}", asked.elapsed());

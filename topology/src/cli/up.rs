@@ -7,11 +7,18 @@ use crate::{
     process::Process,
     roles::{Roles, STAGES, Work},
 };
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, builder::PossibleValuesParser};
 use engine::clock::Clock;
 use schemas::event::Lane;
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 use tokio::sync::watch;
+
+/// How long a process may take to say whether it is ready.
+const READY_MAX: Duration = Duration::from_secs(2);
 
 /// Who is let in at the first start.
 #[derive(Debug, Args)]
@@ -74,6 +81,22 @@ pub(super) async fn play(config: &Config, roles: Roles, first: Option<FirstToken
         ));
     }
     process.run(stopped).await
+}
+
+/// `syncwell ready`: asks the process that listens where the configuration says.
+pub(super) async fn ready(config: &Config) -> anyhow::Result<()> {
+    let mut address = config.listen;
+    if address.ip().is_unspecified() {
+        // Whoever listens everywhere listens here, too.
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    let http = engine::session::http_client().context("set up the HTTP client")?;
+    let asking = http.get(format!("http://{address}/readyz")).timeout(READY_MAX).send();
+    let answer = asking.await.with_context(|| format!("ask the process at {address}; is it up?"))?;
+    let (status, text) = (answer.status(), answer.text().await.unwrap_or_default());
+    let detail = || serde_json::from_str::<serde_json::Value>(&text).ok()?["detail"].as_str().map(str::to_owned);
+    ensure!(status.is_success(), "{}", detail().unwrap_or_else(|| format!("{address} answered {status}")));
+    Ok(())
 }
 
 /// The real time; a test of crashes may start a process later than it is.

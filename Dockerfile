@@ -1,0 +1,16 @@
+# SyncWell: one binary on an image without a shell, run by a user who is not root.
+FROM rust:1.95.0-bookworm AS build
+WORKDIR /source
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/source/target \
+    cargo build --release --locked --package topology \
+    && strip --strip-debug -o /syncwell target/release/syncwell \
+    && mkdir /data
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /syncwell /usr/local/bin/syncwell
+COPY --from=build --chown=nonroot:nonroot /data /data
+USER nonroot
+EXPOSE 8080
+ENTRYPOINT ["syncwell"]
+CMD ["up"]
