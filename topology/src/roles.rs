@@ -105,12 +105,12 @@ fn alone(config: &Config) -> Option<(&'static str, &str, &'static str)> {
 }
 
 impl fmt::Display for Roles {
-    /// Such as `worker (fetch, write; hot)`.
+    /// Such as `worker (fetch, write in hot)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let worker = self.worker.as_ref().map(|it| {
             let stages = if it.stages.is_empty() { "all stages".to_owned() } else { it.stages.join(", ") };
             let lanes: Vec<_> = it.lanes.iter().map(|it| it.name()).collect();
-            format!("worker ({stages}; {})", lanes.join(", "))
+            format!("worker ({stages} in {})", lanes.join(", "))
         });
         let api = self.api.then(|| "api".to_owned());
         let scheduler = self.scheduler.then(|| "scheduler".to_owned());
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn roles_are_told_in_words() {
         let work = Work { stages: vec!["fetch".into(), "write".into()], lanes: vec![Lane::Hot] };
-        assert_eq!(Roles::worker(work).to_string(), "worker (fetch, write; hot)");
-        assert_eq!(Roles::all().to_string(), "api, worker (all stages; hot, cold), scheduler");
+        assert_eq!(Roles::worker(work).to_string(), "worker (fetch, write in hot)");
+        assert_eq!(Roles::all().to_string(), "api, worker (all stages in hot, cold), scheduler");
     }
 }

@@ -61,7 +61,9 @@ async fn a_process_without_the_api_answers_probes_alone() {
         answer(get("/readyz")).await.is(200);
         answer(get("/metrics")).await.is(if is_open { 200 } else { 401 });
         answer(get("/metrics").bearer_auth("token-of-a-scraper")).await.is(200);
-        answer(get("/v1/providers").bearer_auth(ANNA)).await.is_problem(503, "busy", "takes no commands");
+        let elsewhere = answer(get("/v1/providers").bearer_auth(ANNA)).await;
+        elsewhere.is(503);
+        assert_eq!((&elsewhere.json()["code"], elsewhere.header("retry-after")), (&json!("busy"), "1"));
         server.abort();
     }
 }
