@@ -92,7 +92,7 @@ pub(super) async fn ready(config: &Config) -> anyhow::Result<()> {
     }
     let http = engine::session::http_client().context("set up the HTTP client")?;
     let asking = http.get(format!("http://{address}/readyz")).timeout(READY_MAX).send();
-    let answer = asking.await.with_context(|| format!("ask the process at {address}; is it up?"))?;
+    let answer = asking.await.with_context(|| format!("ask the process at {address} whether it is ready"))?;
     let (status, text) = (answer.status(), answer.text().await.unwrap_or_default());
     let detail = || serde_json::from_str::<serde_json::Value>(&text).ok()?["detail"].as_str().map(str::to_owned);
     ensure!(status.is_success(), "{}", detail().unwrap_or_else(|| format!("{address} answered {status}")));
