@@ -15,6 +15,7 @@ test: foreign
 foreign: $(VENV)/ready
 	$(VENV)/bin/python schemas/tests/foreign.py
 	$(VENV)/bin/python connectors/src/files/fixtures/fitdecode.py --check
+	$(VENV)/bin/python tests/consumers.py
 
 $(VENV)/ready: requirements.txt
 	python3 -m venv $(VENV)

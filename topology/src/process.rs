@@ -3,7 +3,7 @@
 use crate::{
     backends::Backends,
     config::{Config, ProviderConfig},
-    flow::{Means, flow},
+    flow::{Means, analytics, flow},
 };
 use anyhow::Context;
 use api::{App, Limits};
@@ -113,10 +113,13 @@ impl Process {
     pub async fn run(self, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
         let (ready, is_ready) = watch::channel(false);
         let mut roles = JoinSet::new();
-        for lane in Lane::ALL {
-            let (runner, topology, stop) = (self.runner.clone(), flow(lane, &self.means), stop.clone());
+        let topologies = Lane::ALL.map(|lane| flow(lane, &self.means)).into_iter().chain([analytics(&self.means)]);
+        for topology in topologies {
+            let (runner, stop) = (self.runner.clone(), stop.clone());
             roles.spawn(async move { runner.run(&topology, stop).await });
         }
+        let (vault, clock, epochs_stop) = (self.backends.vault.clone(), self.runner.clock.clone(), stop.clone());
+        roles.spawn(async move { vault.rotate_epochs(&clock, epochs_stop).await });
         let (runner, timers_stop) = (self.runner.clone(), stop.clone());
         roles.spawn(async move { runner.fire_timers(timers_stop).await });
         if self.backends.bus_is_lost {
