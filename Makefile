@@ -27,6 +27,7 @@ endif
 foreign: $(VENV)/ready
 	$(VENV)/bin/python schemas/tests/foreign.py
 	$(VENV)/bin/python connectors/src/files/fixtures/fitdecode.py --check
+	$(VENV)/bin/python tests/consumers.py
 
 # Where no Docker engine runs, docker-compose.yml is checked against the Compose Specification and the binary.
 compose: $(VENV)/ready

@@ -10,7 +10,7 @@ use crate::{
     failpoint,
     lanes::Lanes,
     offsets::OffsetTracker,
-    stage::{AnyAnswer, AnyStage, Later, Work, lane_of, logged},
+    stage::{AnyAnswer, AnyStage, Later, Work, lane_of, logged, message},
     store::{Bearing, Logged, Step, StepKey, Store, Timer},
     topology::{Node, Topology},
 };
@@ -201,11 +201,6 @@ impl Runner {
     }
 }
 
-/// A logged event as it is published.
-pub(crate) fn message(subject: &Subject, event: &Logged) -> Message {
-    Message { topic: event.topic, key: subject.clone(), id: event.id, bytes: event.bytes.clone() }
-}
-
 /// One stage at work.
 #[derive(Debug)]
 struct Worker {
@@ -381,10 +376,16 @@ impl Worker {
         let (outputs, roots, what) = match answer {
             AnyAnswer::Nothing => return Ok("nothing"),
             AnyAnswer::Made { outputs, roots } => (outputs, roots, "out"),
+            AnyAnswer::Followed(messages) => {
+                // Before the step, which does not keep them: a cut between the two makes the same ones again.
+                self.runner.bus.publish(messages).await?;
+                (Vec::new(), Vec::new(), "out")
+            }
             AnyAnswer::Later(later) => match self.put_off(work, later).await? {
                 None => return Ok("later"),
                 Some((reason, attempts)) => (self.rejected(input, reason, attempts), Vec::new(), "rejected"),
             },
+            AnyAnswer::End(_) if self.stage().follows() => (Vec::new(), Vec::new(), "ended"),
             AnyAnswer::End(reason) => (vec![self.ended(work, reason, 0)], Vec::new(), "ended"),
             AnyAnswer::Reject(reason) => (self.rejected(input, reason, 1), Vec::new(), "rejected"),
         };
@@ -436,12 +437,14 @@ impl Worker {
         logged(&Envelope { head, body }, topics::outcomes(lane).name)
     }
 
-    /// A rejection is two events: the outcome that lets the sync end, and what an operator redrives.
+    /// A rejection is two events: the outcome that lets the sync end, and what an operator redrives. No sync waits for
+    /// a follower.
     fn rejected(&self, input: &Input, reason: Reason, attempts: i32) -> Vec<Logged> {
         let now = self.runner.clock.now();
         let head = input.work.head().derive(self.stage().name(), 1, now);
         let body = self.rejection(&input.delivery, reason, attempts, now);
-        vec![self.ended(&*input.work, reason, 0), logged(&Envelope { head, body }, self.rejected)]
+        let ended = (!self.stage().follows()).then(|| self.ended(&*input.work, reason, 0));
+        ended.into_iter().chain([logged(&Envelope { head, body }, self.rejected)]).collect()
     }
 
     fn rejection(&self, delivery: &Delivery, reason: Reason, attempts: i32, at: Instant) -> Rejected {

@@ -54,7 +54,7 @@ pub struct Published {
 }
 
 /// Every published version, oldest first; the last of a subject is the one that is written.
-pub const SCHEMAS: [Published; 10] = [
+pub const SCHEMAS: [Published; 11] = [
     Published {
         id: 1,
         subject: Subject::Event(Kind::Requested),
@@ -100,6 +100,12 @@ pub const SCHEMAS: [Published; 10] = [
     Published { id: 8, subject: Subject::Records, version: 1, text: include_str!("../avro/records.v1.avsc") },
     Published { id: 9, subject: Subject::Decisions, version: 1, text: include_str!("../avro/decisions.v1.avsc") },
     Published { id: 10, subject: Subject::Results, version: 1, text: include_str!("../avro/results.v1.avsc") },
+    Published {
+        id: 11,
+        subject: Subject::Event(Kind::Analytics),
+        version: 1,
+        text: include_str!("../avro/analytics.v1.avsc"),
+    },
 ];
 
 /// A schema, parsed, with its reader and writer. Parsed once a process.
