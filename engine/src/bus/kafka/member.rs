@@ -10,7 +10,7 @@ use crate::bus::{
     registry::{Known, Registry},
 };
 use async_trait::async_trait;
-use schemas::{codec, topics::TopicName};
+use schemas::{codec, event::Kind, topics::TopicName};
 use std::{
     collections::{HashSet, VecDeque},
     fmt,
@@ -21,7 +21,10 @@ use std::{
     thread::Thread,
     time::Duration,
 };
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 
 /// How long a member waits to be given its partitions before it goes on without.
 const JOIN_MAX: Duration = Duration::from_secs(15);
@@ -79,8 +82,8 @@ pub(super) struct Member {
     registry: Arc<Registry>,
     thread: Thread,
     stage: watch::Receiver<Stage>,
-    /// Partitions whose next message cannot be read before the registry has answered.
-    waiting: HashSet<(TopicName, i32)>,
+    /// What the registry is being asked.
+    asking: Option<JoinHandle<()>>,
 }
 
 impl fmt::Debug for Member {
@@ -118,7 +121,7 @@ impl Member {
         let thread = spawned.thread().clone();
         // From here on, dropping it ends the thread.
         let joined = stage.clone();
-        let member = Self { shared, registry, thread, stage: joined, waiting: HashSet::new() };
+        let member = Self { shared, registry, thread, stage: joined, asking: None };
         let waited = tokio::time::timeout(JOIN_MAX, stage.wait_for(|it| *it != Stage::Joining)).await;
         if waited.is_err() {
             tracing::warn!(group, "was given no partitions yet; goes on waiting");
@@ -130,23 +133,30 @@ impl Member {
         self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).clone().map(Unreachable)
     }
 
-    /// What is there now, in order within a partition. What cannot be read yet stays, with all behind it.
-    async fn take(&mut self, count_max: usize, bytes_max: usize) -> Vec<Delivery> {
-        let unknown = self.ask().await;
+    /// What is there now, in order within a partition. What cannot be read yet stays, with all behind it, and the
+    /// registry is asked.
+    fn take(&mut self, count_max: usize, bytes_max: usize) -> Vec<Delivery> {
         let (mut taken, mut bytes) = (Vec::new(), 0);
         let mut kept = VecDeque::new();
         let mut blocked: HashSet<(TopicName, i32)> = HashSet::new();
+        let mut unknown = HashSet::new();
         let mut queue = self.shared.queue();
         while let Some(mut delivery) = queue.pop_front() {
             let place = (delivery.topic, delivery.partition);
-            if blocked.contains(&place) || !self.read(&mut delivery) {
-                blocked.insert(place);
+            if blocked.contains(&place) {
                 kept.push_back(delivery);
                 continue;
             }
-            if !taken.is_empty() && (taken.len() >= count_max || bytes + delivery.bytes.len() > bytes_max) {
+            let is_full = taken.len() >= count_max || bytes + delivery.bytes.len() > bytes_max;
+            if !taken.is_empty() && is_full {
                 kept.push_back(delivery);
                 break;
+            }
+            if let Err(id) = self.read(&mut delivery) {
+                unknown.insert((delivery.topic.kind, id));
+                blocked.insert(place);
+                kept.push_back(delivery);
+                continue;
             }
             bytes += delivery.bytes.len();
             taken.push(delivery);
@@ -155,46 +165,41 @@ impl Member {
             queue.push_front(delivery);
         }
         drop(queue);
-        if unknown.is_some() {
-            self.waiting = blocked;
-        } else {
-            self.waiting.clear();
-        }
+        self.ask(unknown);
         taken
     }
 
-    /// Asks the registry about ids that are at the front of a partition and not known yet. Says that it does not
-    /// answer, if so.
-    async fn ask(&mut self) -> Option<Unreachable> {
-        let mut asked: HashSet<_> = HashSet::new();
-        for it in self.shared.queue().iter().filter(|it| it.unreadable.is_none()) {
-            if let Some(id) = codec::schema_id(&it.bytes)
-                && self.registry.known(it.topic.kind, id).is_none()
-            {
-                asked.insert((it.topic.kind, id));
-            }
+    /// Asks the registry about ids, in a task of its own: other partitions go on meanwhile.
+    fn ask(&mut self, unknown: HashSet<(Kind, u32)>) {
+        if unknown.is_empty() || self.asking.as_ref().is_some_and(|it| !it.is_finished()) {
+            return;
         }
-        for (kind, id) in asked {
-            if let Err(err) = self.registry.find(kind, id).await {
-                if self.waiting.is_empty() {
+        let (registry, shared) = (self.registry.clone(), self.shared.clone());
+        self.asking = Some(tokio::spawn(async move {
+            for (kind, id) in unknown {
+                if let Err(err) = registry.find(kind, id).await {
                     tracing::warn!(%err, schema = id, "a partition waits for the schema registry");
+                    tokio::time::sleep(REGISTRY_PAUSE).await;
+                    break;
                 }
-                return Some(err);
             }
-        }
-        None
+            shared.news.notify_one();
+        }));
     }
 
-    /// Frames a message as ours; `false` if the registry must be asked first.
-    fn read(&self, delivery: &mut Delivery) -> bool {
+    /// Frames a message as ours.
+    ///
+    /// # Errors
+    /// When the registry must be asked first what this id stands for.
+    fn read(&self, delivery: &mut Delivery) -> Result<(), u32> {
         if delivery.unreadable.is_some() {
-            return true;
+            return Ok(());
         }
         let Some(id) = codec::schema_id(&delivery.bytes) else {
             delivery.unreadable = Some("it is not framed".into());
-            return true;
+            return Ok(());
         };
-        let Some(known) = self.registry.known(delivery.topic.kind, id) else { return false };
+        let Some(known) = self.registry.known(delivery.topic.kind, id) else { return Err(id) };
         match &*known {
             Known::Ours(ours) => {
                 let mut bytes = Vec::from(std::mem::take(&mut delivery.bytes));
@@ -209,7 +214,7 @@ impl Member {
             },
             Known::Unreadable(why) => delivery.unreadable = Some(why.clone()),
         }
-        true
+        Ok(())
     }
 
     fn stop(&self) {
@@ -225,16 +230,11 @@ impl Subscription for Member {
             if let Some(failure) = self.failure() {
                 return Err(failure);
             }
-            let taken = self.take(count_max, bytes_max).await;
+            let taken = self.take(count_max, bytes_max);
             if !taken.is_empty() {
                 return Ok(taken);
             }
-            let shared = self.shared.clone();
-            if self.waiting.is_empty() {
-                shared.news.notified().await;
-            } else {
-                drop(tokio::time::timeout(REGISTRY_PAUSE, shared.news.notified()).await);
-            }
+            self.shared.news.notified().await;
         }
     }
 

@@ -1,6 +1,7 @@
 //! The real thing, where servers are given; else what needs none.
 
 mod foreign;
+mod registry;
 mod secure;
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
 use crate::{
     bus::{
         Bus, Busy, Delivery, Message, Subscription,
-        registry::{self, Refused},
+        registry::{Refused, push},
     },
     contract::{self, servers},
 };
@@ -46,7 +47,7 @@ impl Bench {
         let admin = Admin::new(settings.clone()).unwrap();
         let changes = admin.plan(None, false).await.unwrap();
         admin.apply(&changes).await.unwrap();
-        registry::push(&registry, &Names::new(&settings.namespace)).await.unwrap();
+        push(&registry, &Names::new(&settings.namespace)).await.unwrap();
         Some(Self { settings, admin })
     }
 
@@ -58,7 +59,26 @@ impl Bench {
             from: String::new(),
             to: bytes.to_string(),
         };
+        self.apply(change).await;
+    }
+
+    /// Makes a change that is not planned, and waits until it is seen.
+    async fn apply(&self, change: Change) {
         self.admin.apply(&[change]).await.unwrap();
+        self.plan_until(|it| !it.is_empty()).await;
+    }
+
+    /// The plan, once it is as wanted: a broker tells of changes a moment after it made them.
+    async fn plan_until(&self, is_wanted: impl Fn(&[Change]) -> bool) -> Vec<Change> {
+        let plan = async {
+            loop {
+                let plan = self.admin.plan(None, false).await.unwrap();
+                if is_wanted(&plan) {
+                    return plan;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, plan).await.expect("a change is seen")
     }
 
     async fn bus(&self) -> Arc<KafkaBus> {
@@ -129,13 +149,13 @@ async fn plans_refuse_to_lose_events_and_to_change_a_count() {
         from: "604800000".into(),
         to: to.into(),
     };
-    bench.admin.apply(&[longer("-1")]).await.unwrap();
+    bench.apply(longer("-1")).await;
     let plan = bench.admin.plan(None, false).await.unwrap();
     assert!(matches!(&plan[..], [Change::Refuse { why, .. }] if why.contains("--allow-shorter-retention")), "{plan:?}");
     let plan = bench.admin.plan(None, true).await.unwrap();
     assert!(matches!(&plan[..], [Change::Alter { to, .. }] if to == "604800000"), "{plan:?}");
     bench.admin.apply(&plan).await.unwrap();
-    assert_eq!(bench.admin.plan(None, false).await.unwrap(), []);
+    bench.plan_until(<[Change]>::is_empty).await;
     bench.end().await;
 }
 
@@ -200,5 +220,18 @@ async fn a_member_that_was_silent_for_too_long_notes_nothing_and_begins_again() 
     let mut member = bus.subscribe("silent", &[HOT]).await.unwrap();
     let taken = take(&mut *member, 1).await;
     assert_eq!(taken[0].bytes, framed("one"), "nothing was noted");
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_turn_is_read_once() {
+    let Some(bench) = Bench::start().await else { return };
+    let bus = bench.bus().await;
+    let mut member = bus.subscribe("turns", &[HOT]).await.unwrap();
+    bus.publish((0..9).map(|_| message("anna", framed("x"))).collect()).await.unwrap();
+    for _ in 0..9 {
+        let taken = tokio::time::timeout(PATIENCE, member.next(1, 1)).await.expect("a message comes").unwrap();
+        assert!(taken.len() == 1 && taken[0].bytes == framed("x"), "{taken:?}");
+    }
     bench.end().await;
 }

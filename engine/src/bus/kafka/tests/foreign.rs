@@ -28,12 +28,12 @@ use uuid::Uuid;
 type Strange<'a> = (Option<&'a str>, Option<&'a [u8]>, &'a str);
 
 /// A producer that is not ours.
-fn foreign(bench: &Bench) -> BaseProducer {
+pub(super) fn producer(bench: &Bench) -> BaseProducer {
     let mut config = bench.settings.client();
     config.set("message.max.bytes", "30000000").set("partitioner", "murmur2_random").create().unwrap()
 }
 
-fn send(producer: &BaseProducer, topic: &str, key: Option<&str>, value: Option<&[u8]>) {
+pub(super) fn send(producer: &BaseProducer, topic: &str, key: Option<&str>, value: Option<&[u8]>) {
     let mut record: BaseRecord<'_, str, [u8]> = BaseRecord::to(topic);
     record.key = key;
     record.payload = value;
@@ -45,7 +45,7 @@ fn send(producer: &BaseProducer, topic: &str, key: Option<&str>, value: Option<&
 async fn what_is_not_ours_is_given_with_the_reason_and_what_follows_comes() {
     let Some(bench) = Bench::start().await else { return };
     let bus = bench.bus().await;
-    let (names, producer) = (Names::new(&bench.settings.namespace), foreign(&bench));
+    let (names, producer) = (Names::new(&bench.settings.namespace), producer(&bench));
     let topic = names.topic(HOT).to_owned();
     bench.allow(&topic, 25_000_000).await;
     let large = vec![1; 20_000_000];
@@ -72,7 +72,7 @@ async fn what_is_not_ours_is_given_with_the_reason_and_what_follows_comes() {
     bench.end().await;
 }
 
-fn fetched() -> Envelope<Fetched> {
+pub(super) fn fetched() -> Envelope<Fetched> {
     let account = Account { connection: ConnectionId(Uuid::from_u128(1)), provider: "watch".into() };
     let head = Head::root(SyncId(Uuid::from_u128(7)), Subject("anna".into()), Instant(0));
     let page = Payload {
@@ -101,8 +101,22 @@ fn fetched() -> Envelope<Fetched> {
     Envelope { head, body }
 }
 
+/// The schema of a build that says more.
+pub(super) fn newer() -> serde_json::Value {
+    let mut newer: serde_json::Value =
+        serde_json::from_str(codec::current(codec::Subject::Event(Kind::Fetched)).text).unwrap();
+    let extra = serde_json::json!({ "name": "extra", "type": ["null", "string"], "default": null });
+    newer["fields"].as_array_mut().unwrap().push(extra);
+    newer
+}
+
 /// Asks the registry for something, as another build would.
-async fn ask(bench: &Bench, method: reqwest::Method, path: &str, body: serde_json::Value) -> serde_json::Value {
+pub(super) async fn ask(
+    bench: &Bench,
+    method: reqwest::Method,
+    path: &str,
+    body: serde_json::Value,
+) -> serde_json::Value {
     let url = format!("{}{path}", bench.settings.registry);
     let answer = reqwest::Client::new().request(method, url).json(&body).send().await.unwrap();
     answer.error_for_status().unwrap().json().await.unwrap()
@@ -113,10 +127,7 @@ async fn another_version_is_read_and_one_that_cannot_be_read_ends_the_start() {
     let Some(bench) = Bench::start().await else { return };
     let bus = bench.bus().await;
     let topic = Names::new(&bench.settings.namespace).topic(HOT).to_owned();
-    let mut newer: serde_json::Value =
-        serde_json::from_str(codec::current(codec::Subject::Event(Kind::Fetched)).text).unwrap();
-    let extra = serde_json::json!({ "name": "extra", "type": ["null", "string"], "default": null });
-    newer["fields"].as_array_mut().unwrap().push(extra);
+    let mut newer = newer();
     let versions = format!("/subjects/{topic}-value/versions");
     let register = async |schema: &serde_json::Value| {
         ask(&bench, reqwest::Method::POST, &versions, serde_json::json!({ "schema": schema.to_string() })).await
@@ -125,7 +136,7 @@ async fn another_version_is_read_and_one_that_cannot_be_read_ends_the_start() {
     let ours = codec::encode(&fetched());
     let theirs = [&[0], &id.to_be_bytes()[..], &ours[codec::FRAME_BYTES..], &[0]].concat();
     let mut member = bus.subscribe("newer", &[HOT]).await.unwrap();
-    send(&foreign(&bench), &topic, Some("anna"), Some(&theirs));
+    send(&producer(&bench), &topic, Some("anna"), Some(&theirs));
     let taken = take(&mut *member, 1).await.remove(0);
     assert_eq!((taken.unreadable, taken.bytes.to_vec()), (None, ours), "it is framed as ours");
     bench.bus().await;
@@ -164,7 +175,7 @@ async fn the_runner_rejects_each_once_and_goes_on() {
         .rejecting_to(topics::REJECTED);
     let topic = Names::new(&bench.settings.namespace).topic(HOT).to_owned();
     bench.allow(&topic, 25_000_000).await;
-    let (producer, large) = (foreign(&bench), vec![1; 20_000_000]);
+    let (producer, large) = (producer(&bench), vec![1; 20_000_000]);
     let strange: [(Option<&str>, Option<&[u8]>); 4] = [
         (None, Some(b"no event")),
         (Some("anna"), None),
