@@ -25,10 +25,8 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 use tracing::{Instrument, error, info_span, warn};
 
-/// The most deliveries taken in one micro-batch. How many are held in all, the bus bounds by partition.
-const BATCH_MAX: usize = 256;
-/// The most bytes of deliveries taken in one micro-batch.
-const BATCH_BYTES_MAX: usize = 16 << 20;
+/// The most deliveries, and bytes of them, taken in one micro-batch; how many are held in all, the bus bounds.
+const BATCH_MAX: (usize, usize) = (256, 16 << 20);
 /// The largest original that travels with its rejection; of a larger one only the place is told.
 const ORIGINAL_BYTES_MAX: usize = 900_000;
 /// How many a stage works on at the same time.
@@ -265,7 +263,7 @@ impl Worker {
                 break;
             }
             tokio::select! {
-                batch = subscription.next(BATCH_MAX, BATCH_BYTES_MAX), if !stopping => {
+                batch = subscription.next(BATCH_MAX.0, BATCH_MAX.1), if !stopping => {
                     for input in self.take(batch?).await? {
                         let head = input.work.head();
                         lanes.push((head.subject.clone(), input.work.lane()), head.subject.clone(), input);
@@ -292,8 +290,7 @@ impl Worker {
         Ok(())
     }
 
-    /// One event, as long as its partition is held. What is abandoned because the partition was lost is nobody's
-    /// fault: the other member does it.
+    /// One event, as long as its partition is held. What is abandoned with a lost partition, the other member does.
     async fn held(&self, input: &Input, busy: Busy) -> Result<(), Unreachable> {
         let tenure = &input.delivery.tenure;
         match tenure.clone().hold(self.handle(input)).await {

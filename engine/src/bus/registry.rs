@@ -34,7 +34,7 @@ pub enum Known {
     /// One of our own schemas, by our id.
     Ours(u32),
     /// Another version of one, which we can read.
-    Other(Foreign),
+    Other(Box<Foreign>),
     /// Nothing that we can read, and why.
     Unreadable(String),
 }
@@ -109,7 +109,7 @@ impl Registry {
             Some(text) => match versions(kind).find(|it| codec::is_same(it.text, &text)) {
                 Some(published) => Known::Ours(published.id),
                 None => match Foreign::parse(&text, Subject::Event(kind)) {
-                    Ok(foreign) => Known::Other(foreign),
+                    Ok(foreign) => Known::Other(Box::new(foreign)),
                     Err(err) => Known::Unreadable(err.to_string()),
                 },
             },
