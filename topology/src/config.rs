@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 /// Prefix of the environment's keys: `SYNCWELL_LISTEN`, `SYNCWELL_PROVIDERS__STRAVA__CLIENT_ID`.
 const PREFIX: &str = "SYNCWELL_";
-/// Variables with that prefix that are no configuration keys.
+/// Variables with that prefix that are no configuration keys, besides those of tests and of the servers they start.
 const NO_KEYS: [&str; 6] =
     ["SYNCWELL_CONFIG", "SYNCWELL_LOG", "SYNCWELL_URL", "SYNCWELL_TOKEN", "SYNCWELL_KILL_AT", "SYNCWELL_CLOCK_SHIFT_S"];
 
@@ -149,7 +149,9 @@ impl Config {
             None => Table::new(),
         };
         for (name, value) in environment {
-            let Some(key) = name.strip_prefix(PREFIX).filter(|_| !NO_KEYS.contains(&name.as_str())) else { continue };
+            let is_key =
+                |it: &&str| !NO_KEYS.contains(&name.as_str()) && !it.starts_with("TEST_") && !it.starts_with("STACK_");
+            let Some(key) = name.strip_prefix(PREFIX).filter(is_key) else { continue };
             let path: Vec<String> = key.split("__").map(str::to_lowercase).collect();
             set(&mut table, &path, scalar(&value)).with_context(|| format!("take {name} from the environment"))?;
         }
