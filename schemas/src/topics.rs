@@ -104,12 +104,17 @@ pub struct TopicSpec {
     pub retention_days: u32,
     /// What happens to old events, as Kafka names it.
     pub cleanup: &'static str,
+    /// The largest event, bytes. Larger contents are kept apart, and a rejected original that is larger stays away.
+    pub message_bytes_max: u32,
     /// Partitions: the same number on every topic, and never changed.
     pub partitions: u32,
 }
 
 /// Partitions of every topic. A new number needs a new generation of topics.
 pub const PARTITIONS: u32 = 8;
+
+/// The largest event of every topic, bytes: Kafka's own default.
+const MESSAGE_BYTES_MAX: u32 = 1_048_588;
 
 /// Every topic.
 #[must_use]
@@ -131,6 +136,7 @@ pub fn catalogue() -> Vec<TopicSpec> {
                 _ => 7,
             },
             cleanup: "delete",
+            message_bytes_max: MESSAGE_BYTES_MAX,
             partitions: PARTITIONS,
         })
         .collect()
