@@ -4,7 +4,11 @@ use crate::config::Config;
 use anyhow::{Context, bail};
 use engine::{
     bus::{Bus, memory::MemoryBus},
-    store::{Store, sqlite::SqliteStore},
+    store::{
+        Store,
+        scylla::{ScyllaStore, address::Address},
+        sqlite::SqliteStore,
+    },
     vault::{Kek, Vault},
 };
 use std::{
@@ -43,11 +47,31 @@ impl Backends {
                 make_private(&directory)?;
                 SqliteStore::open(&directory).with_context(|| format!("open the store in {}", directory.display()))?
             }
-            other => bail!("store: no memory is called {other}; this build has sqlite://"),
+            "scylla" => {
+                // First: without it nothing in the store could be read.
+                if config.key.is_none() && config.key_file.is_none() {
+                    bail!("scylla:// needs a key that all processes share; set key_file (or key) in the configuration");
+                }
+                ScyllaStore::open(&cluster(config)?).await?
+            }
+            other => bail!("store: no memory is called {other}; this build has sqlite:// and scylla://"),
         };
         let vault = Vault::open(store.vault.clone(), key(config)?).await.context("open the vault")?;
         Ok(Self { bus, store, vault, bus_is_lost })
     }
+}
+
+/// Where a `scylla://` store is.
+///
+/// # Errors
+/// When the store is of another scheme, or its address cannot be read.
+pub fn cluster(config: &Config) -> anyhow::Result<Address> {
+    if scheme(&config.store) != "scylla" {
+        bail!(
+            "store: only scylla:// is migrated, sqlite:// sees to that itself; set store = \"scylla://host:port/keyspace\""
+        );
+    }
+    Address::parse(&config.store).map_err(|why| anyhow::anyhow!("store: {why}"))
 }
 
 fn scheme(url: &str) -> &str {

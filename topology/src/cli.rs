@@ -8,6 +8,7 @@ mod doctor;
 mod import;
 mod jobs;
 pub mod print;
+mod store;
 mod up;
 
 use crate::config::Config;
@@ -87,6 +88,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Looks after a `scylla://` store.
+    Store {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: store::Store,
+    },
     /// Prints the effective configuration, secrets masked.
     Config {
         /// JSON instead of TOML.
@@ -163,6 +170,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Simulate(simulate) => simulate.run(cli.listen).await,
         Command::Normalize(normalize) => normalize.run(),
         Command::Topology { json } => developer::topology(json).await,
+        Command::Store { command } => command.run(&config?).await,
         Command::Config { json } => developer::config(&config?, json),
         Command::Doctor { json } => doctor::doctor(config, json).await,
     }

@@ -25,7 +25,8 @@ pub struct Config {
     /// Transport: `memory://`.
     #[serde(default = "default_bus")]
     pub bus: String,
-    /// Memory: `sqlite://` (in `data`) or `sqlite:///path/of/a/directory`.
+    /// Memory: `sqlite://` (in `data`), `sqlite:///path/of/a/directory`, or
+    /// `scylla://user:password@host:port,host:port/keyspace?dc=name&ca=/path/of/authorities.pem`.
     #[serde(default = "default_store")]
     pub store: String,
     /// Where the API listens; port 0 takes a free one.
