@@ -197,7 +197,7 @@ impl Cluster {
                 Stands::Unchanged => tokio::time::sleep(pause.mul_f64(0.5 + rand::random::<f64>())).await,
             }
         }
-        Err(Unreachable(format!("the store {} does not take a change: look at its nodes", self.shown)))
+        Err(Unreachable(format!("the store {} does not take a change; look at its nodes", self.shown)))
     }
 
     async fn send(&self, change: &Change) -> Result<bool, ExecutionError> {

@@ -36,8 +36,14 @@ const MIGRATIONS: [&[&str]; 1] = [&tables::V1];
 /// How long the lock of a migration lasts if its holder dies.
 const LOCK: Duration = Duration::from_secs(60);
 
+/// How long one change of the schema may take: every node must take part in it.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(50);
+
 /// How often a process that waits for the lock looks again.
 const LOCK_PAUSE: Duration = Duration::from_millis(300);
+
+/// How often a keyspace that was just made is tried to be entered.
+const ENTER_TRIES: usize = 60;
 
 /// The version that this build works with.
 #[must_use]
@@ -56,7 +62,7 @@ pub async fn migrate(address: &Address, options: &Options) -> Result<(i32, i32),
     if !admin.has_keyspace().await? {
         admin.run(&admin.keyspace(options).await?).await?;
     }
-    connect::enter(&session, address).await?;
+    admin.enter_new().await?;
     for statement in tables::OF_MIGRATION {
         admin.run(statement).await?;
     }
@@ -105,7 +111,9 @@ impl Admin<'_> {
 
     /// Changes the schema, and waits until all nodes agree on it.
     async fn run(&self, text: &str) -> Result<(), OpenError> {
-        match self.session.query_unpaged(text, ()).await {
+        let mut statement = Statement::new(text);
+        statement.set_request_timeout(Some(CHANGE_TIMEOUT));
+        match self.session.query_unpaged(statement, ()).await {
             Ok(_) => {}
             // A migration that was cut short has done it.
             Err(ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::AlreadyExists { .. }, _))) => {}
@@ -117,6 +125,19 @@ impl Admin<'_> {
 
     fn failed(&self, err: &ExecutionError) -> OpenError {
         connect::failed(self.address, err)
+    }
+
+    /// Enters a keyspace that another process may be making: it is listed a moment before it can be used.
+    async fn enter_new(&self) -> Result<(), OpenError> {
+        let mut entered = connect::enter(self.session, self.address).await;
+        for _ in 0..ENTER_TRIES {
+            match entered {
+                Err(OpenError::Failed { .. }) => tokio::time::sleep(LOCK_PAUSE).await,
+                done => return done,
+            }
+            entered = connect::enter(self.session, self.address).await;
+        }
+        entered
     }
 
     async fn has_keyspace(&self) -> Result<bool, OpenError> {
