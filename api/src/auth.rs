@@ -8,6 +8,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
+use engine::people::AccessToken;
 use schemas::id::Subject;
 use std::{
     collections::HashMap,
@@ -27,17 +28,39 @@ impl FromRequestParts<Shared> for Person {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Shared) -> Result<Self, Problem> {
-        let token = bearer(&parts.headers).ok_or_else(|| {
-            Problem::new(Code::Unauthorized, "send an access token as `Authorization: Bearer <token>`")
-        })?;
-        let found = web.app.connect.accounts.people.token(token).await?;
-        let Some(token) = found else {
-            metrics::counter!("syncwell_http_unauthorized_total").increment(1);
-            return Err(Problem::new(Code::Unauthorized, "this access token is not known or has ended; make another"));
-        };
-        admit(web, &token.subject)?;
-        Ok(Self(token.subject))
+        Ok(Self(token_of(&parts.headers, web).await?.subject))
     }
+}
+
+/// An access token that may be used to look at and repair the whole installation.
+#[derive(Clone, Debug)]
+pub(crate) struct Operator(pub(crate) AccessToken);
+
+impl FromRequestParts<Shared> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Shared) -> Result<Self, Problem> {
+        let token = token_of(&parts.headers, web).await?;
+        if !token.operator {
+            let detail = "this needs a token with the operator's right; `syncwell up --operator-token` makes one";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
+        Ok(Self(token))
+    }
+}
+
+/// The access token of a request, if it is good and its person has not sent too much.
+async fn token_of(headers: &HeaderMap, web: &Shared) -> Result<AccessToken, Problem> {
+    let token = bearer(headers).ok_or_else(|| {
+        Problem::new(Code::Unauthorized, "send an access token as `Authorization: Bearer <token>`")
+    })?;
+    let found = web.app.connect.accounts.people.token(token).await?;
+    let Some(token) = found else {
+        metrics::counter!("syncwell_http_unauthorized_total").increment(1);
+        return Err(Problem::new(Code::Unauthorized, "this access token is not known or has ended; make another"));
+    };
+    admit(web, &token.subject)?;
+    Ok(token)
 }
 
 /// The token of an `Authorization` header (RFC 6750): one header, one scheme, no token in a URL.

@@ -1,6 +1,6 @@
 //! The OpenAPI document, from the handlers.
 
-use crate::{configs, connections, imports, jobs, problem, providers, records, stream, system, webhooks};
+use crate::{configs, connections, imports, jobs, operator, problem, providers, records, stream, system, webhooks};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -24,6 +24,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         jobs::list, jobs::submit, jobs::status, stream::events,
         imports::import, records::explain, records::of_job,
         webhooks::hear, webhooks::handshake,
+        operator::begin_shadow, operator::list_replays, operator::get_replay, operator::begin_repair,
+        operator::list_rejects, operator::redrive, operator::tail_topic, operator::make_token, operator::audit,
     ),
     security(("bearer" = [])),
     modifiers(&Shared)

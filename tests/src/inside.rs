@@ -103,7 +103,7 @@ impl Inside {
     /// When the store cannot be reached.
     pub async fn token_of(&self, subject: &Subject) -> Result<String> {
         let token = format!("swt_{}", engine::connect::draw_secret()?);
-        let of = AccessToken { subject: subject.clone(), expires_at: None, label: "scenario".into() };
+        let of = AccessToken { subject: subject.clone(), expires_at: None, label: "scenario".into(), operator: false };
         self.people().put_token(&token, &of).await?;
         Ok(token)
     }

@@ -7,7 +7,9 @@ mod developer;
 mod doctor;
 mod import;
 mod jobs;
+mod operators;
 pub mod print;
+mod replays;
 mod up;
 
 use crate::config::Config;
@@ -64,6 +66,9 @@ pub enum Command {
         /// Make and print another access token, as at the first start.
         #[arg(long)]
         new_token: bool,
+        /// Make and print a token with the operator's right: for `tail`, `rejects`, `replay`, `audit` and `token`.
+        #[arg(long)]
+        operator_token: bool,
     },
     /// Shows a whole sync between simulated accounts, twice; needs nothing.
     Demo(demo::Demo),
@@ -77,6 +82,18 @@ pub enum Command {
     Status(jobs::StatusOf),
     /// Says why a record is where it is.
     Explain(jobs::Explain),
+    /// For operators: prints the events of a topic as JSON lines, from the log; what is sealed stays sealed.
+    Tail(operators::Tail),
+    /// For operators: lists what no stage could take, and takes it up again once its cause is repaired.
+    #[command(subcommand)]
+    Rejects(operators::Rejects),
+    /// For operators: runs the past again, to see what comes out differently (shadow, diff), and repairs it.
+    #[command(subcommand)]
+    Replay(replays::Replay),
+    /// For operators: lists what operators did.
+    Audit(operators::Audit),
+    /// For operators: makes an access token.
+    Token(operators::Token),
     /// Runs a provider's simulator alone.
     Simulate(developer::Simulate),
     /// Prints the canonical records of a provider's page as JSON lines.
@@ -153,13 +170,18 @@ fn fail(err: &anyhow::Error) -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<()> {
     let config = read_config(&cli);
     match cli.command {
-        Command::Up { user, new_token } => up::up(&config?, &user, new_token).await,
+        Command::Up { user, new_token, operator_token } => up::up(&config?, &user, new_token, operator_token).await,
         Command::Demo(demo) => demo.run().await,
         Command::Import(import) => import.run(&config?).await,
         Command::Connect(connect) => connect.run(&config?).await,
         Command::Sync(sync) => sync.run(&config?).await,
         Command::Status(status) => status.run(&config?).await,
         Command::Explain(explain) => explain.run(&config?).await,
+        Command::Tail(tail) => tail.run(&config?).await,
+        Command::Rejects(rejects) => rejects.run(&config?).await,
+        Command::Replay(replay) => replay.run(&config?).await,
+        Command::Audit(audit) => audit.run(&config?).await,
+        Command::Token(token) => token.run(&config?).await,
         Command::Simulate(simulate) => simulate.run(cli.listen).await,
         Command::Normalize(normalize) => normalize.run(),
         Command::Topology { json } => developer::topology(json).await,

@@ -9,6 +9,7 @@ use anyhow::Context;
 use api::{App, Limits};
 use engine::{
     accounts::{Accounts, Endpoint},
+    audit::Audit,
     clock::Clock,
     connect::Connect,
     contents::Contents,
@@ -16,6 +17,7 @@ use engine::{
     limiter::Limiter,
     people::{AccessToken, People},
     provider::{Catalog, Profile, WebhookSecrets},
+    replay::{Replays, ShadowFlow},
     runner::Runner,
     session::{Client, http_client},
 };
@@ -94,13 +96,18 @@ impl Process {
         self.backends.vault.subject_of(user)
     }
 
-    /// Makes an access token for a user.
+    /// Makes an access token for a user, with the operator's right or without it.
     ///
     /// # Errors
     /// When the store cannot be reached or the system gives no randomness.
-    pub async fn make_token(&self, user: &str, label: &str, expires_at: Option<Instant>) -> anyhow::Result<String> {
+    pub async fn make_token(
+        &self,
+        user: &str,
+        (label, operator): (&str, bool),
+        expires_at: Option<Instant>,
+    ) -> anyhow::Result<String> {
         let token = format!("swt_{}", engine::connect::draw_secret().context("draw an access token")?);
-        let of = AccessToken { subject: self.subject(user), expires_at, label: label.into() };
+        let of = AccessToken { subject: self.subject(user), expires_at, label: label.into(), operator };
         self.means.accounts.people.put_token(&token, &of).await.context("store the access token")?;
         Ok(token)
     }
@@ -126,7 +133,17 @@ impl Process {
             }
         }
         let handle = self.metrics.clone();
+        let flow = ShadowFlow(Arc::new(crate::flow::shadow));
+        let replays = Replays {
+            runner: self.runner.clone(),
+            accounts: self.means.accounts.clone(),
+            contents: self.means.contents.clone(),
+            audit: Audit { people: self.means.accounts.people.clone() },
+            flow,
+            running: Arc::default(),
+        };
         let app = App {
+            replays,
             connect: self.connect,
             intake: self.intake,
             store: self.means.store.clone(),

@@ -7,6 +7,7 @@ use futures::future::join_all;
 use schemas::{
     event::{Kind, Lane},
     id::{EventId, Subject, SyncId},
+    time::Interval,
     topics::TopicName,
 };
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub async fn check(store: &Store, run: &str) {
     syncs_are_unsettled_from_their_first_step_to_their_last(store, run).await;
     unsettled_syncs_come_in_pages(store, run).await;
     syncs_of_a_person_come_newest_first(store, run).await;
+    steps_are_scanned_in_order_of_time_in_pages(store, run).await;
     a_step_takes_its_timer_along(store, run).await;
     timers_are_due_earliest_first(store, run).await;
     hastening_only_makes_earlier(store, run).await;
@@ -213,6 +215,42 @@ fn timer(names: &mut Names, stage: &str, at_text: &str) -> Timer {
     let first_at = at("2026-05-01T00:00:00Z");
     let (event, subject, sync) = (names.event(), names.subject(), names.sync());
     Timer { stage: stage.into(), event, subject, sync, at: at(at_text), attempts: 0, first_at }
+}
+
+async fn steps_are_scanned_in_order_of_time_in_pages(store: &Store, run: &str) {
+    let mut names = Names::new(run, "scan");
+    let (one, other) = (names.subject(), names.subject());
+    // Two at the same moment, too.
+    let times = ["2026-05-03T06:00:00Z", "2026-05-01T06:00:00Z", "2026-05-02T06:00:00Z", "2026-05-02T06:00:00Z"];
+    let mut expected = Vec::new();
+    for (subject, time) in times.iter().flat_map(|time| [(&one, time), (&other, time)]) {
+        let mut made = step(subject, names.sync(), "fetch", names.event(), Bearing::Opens, vec![]);
+        made.at = at(time);
+        append(store, made.clone()).await;
+        if *subject == one {
+            expected.push((made.at, made.key));
+        }
+    }
+    expected.sort_by_key(|it| it.0);
+    let span = Interval { from: at("2026-05-01T06:00:00Z"), to: at("2026-05-03T06:00:00Z") };
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.log.scan(span, Some(&one), after, 1).await.expect("scan");
+        let Some(last) = page.last() else { break };
+        after = Some(last.clone());
+        found.extend(page);
+    }
+    let sorted = |mut steps: Vec<(crate::store::StepKey, schemas::time::Instant)>| {
+        steps.sort_by_key(|it| (it.1, it.0.cause));
+        steps
+    };
+    assert!(found.is_sorted_by_key(|it| it.0), "in order of time");
+    let pairs = |steps: &[(schemas::time::Instant, StepKey)]| steps.iter().map(|it| (it.1.clone(), it.0)).collect();
+    // The end of a span is not in it.
+    assert_eq!(sorted(pairs(&found)), sorted(pairs(&expected[..3])), "each once, in pages of one");
+    let all = store.log.scan(span, None, None, 1_000).await.expect("scan");
+    let of = |subject: &Subject| all.iter().filter(|it| it.1.subject == *subject).count();
+    assert_eq!((of(&one), of(&other)), (3, 3), "of all people without a subject");
 }
 
 async fn schedule(store: &Store, timer: &Timer) {

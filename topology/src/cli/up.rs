@@ -7,13 +7,18 @@ use engine::clock::Clock;
 use tokio::sync::watch;
 
 /// Runs until Ctrl-C or SIGTERM, then drains.
-pub(super) async fn up(config: &Config, user: &str, new_token: bool) -> anyhow::Result<()> {
+pub(super) async fn up(config: &Config, user: &str, new_token: bool, operator_token: bool) -> anyhow::Result<()> {
     let process = Process::open(config, connectors::catalog(), clock()).await?;
     let url = process.public_url.clone();
     let has_token = process.means.accounts.people.has_lasting_token().await.context("look for access tokens")?;
     if new_token || !has_token {
-        let token = process.make_token(user, "made at start", None).await?;
+        let token = process.make_token(user, ("made at start", false), None).await?;
         print::say(&format!("access token of user {user:?}, shown only now:"));
+        print::data(&token);
+    }
+    if operator_token {
+        let token = process.make_token(user, ("operator at start", true), None).await?;
+        print::say("access token with the operator's right, shown only now:");
         print::data(&token);
     }
     let (stop, stopped) = watch::channel(false);

@@ -104,4 +104,14 @@ impl Log for CutLog {
     async fn syncs(&self, subject: &Subject, count_max: usize) -> Result<Vec<(SyncId, Instant, bool)>, Unreachable> {
         self.inner.syncs(subject, count_max).await
     }
+
+    async fn scan(
+        &self,
+        span: schemas::time::Interval,
+        subject: Option<&Subject>,
+        after: Option<(Instant, StepKey)>,
+        count_max: usize,
+    ) -> Result<Vec<(Instant, StepKey)>, Unreachable> {
+        self.inner.scan(span, subject, after, count_max).await
+    }
 }
