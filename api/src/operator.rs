@@ -102,7 +102,7 @@ pub(crate) async fn begin_shadow(
     responses((status = 200, description = "By name.", body = [ReplayView]), Problems))]
 pub(crate) async fn list_replays(
     State(web): State<Shared>,
-    Operator(_): Operator,
+    Operator(_token): Operator,
 ) -> Result<Json<Vec<ReplayView>>, Problem> {
     let all = web.app.replays.list().await?;
     Ok(Json(all.into_iter().map(|it| view(&web, it).0).collect()))
@@ -236,7 +236,7 @@ pub(crate) struct RejectView {
     responses((status = 200, description = "At most 1000.", body = [RejectView]), Problems))]
 pub(crate) async fn list_rejects(
     State(web): State<Shared>,
-    Operator(_): Operator,
+    Operator(_token): Operator,
     Query(wanted): Query<RejectsWanted>,
 ) -> Result<Json<Vec<RejectView>>, Problem> {
     let found = web.app.replays.rejects(&wanted.into(), REJECTS_MAX).await?;
@@ -308,7 +308,7 @@ pub(crate) struct TailQuery {
         Problems))]
 pub(crate) async fn tail_topic(
     State(web): State<Shared>,
-    Operator(_): Operator,
+    Operator(_token): Operator,
     Path(topic): Path<String>,
     Query(query): Query<TailQuery>,
     stop: Option<Extension<Stop>>,
@@ -412,7 +412,7 @@ pub(crate) struct AuditView {
     responses((status = 200, description = "Everything.", body = [AuditView]), Problems))]
 pub(crate) async fn audit(
     State(web): State<Shared>,
-    Operator(_): Operator,
+    Operator(_token): Operator,
 ) -> Result<Json<Vec<AuditView>>, Problem> {
     let all = web.app.replays.audit.list().await?;
     Ok(Json(all.into_iter().map(|entry| AuditView { entry }).collect()))

@@ -11,6 +11,7 @@ mod faults;
 mod imports;
 mod journal;
 mod moves;
+mod replays;
 mod restarts;
 mod source;
 mod webhooks;
