@@ -51,9 +51,8 @@ impl FromRequestParts<Shared> for Operator {
 
 /// The access token of a request, if it is good and its person has not sent too much.
 async fn token_of(headers: &HeaderMap, web: &Shared) -> Result<AccessToken, Problem> {
-    let token = bearer(headers).ok_or_else(|| {
-        Problem::new(Code::Unauthorized, "send an access token as `Authorization: Bearer <token>`")
-    })?;
+    let token = bearer(headers)
+        .ok_or_else(|| Problem::new(Code::Unauthorized, "send an access token as `Authorization: Bearer <token>`"))?;
     let found = web.app.connect.accounts.people.token(token).await?;
     let Some(token) = found else {
         metrics::counter!("syncwell_http_unauthorized_total").increment(1);

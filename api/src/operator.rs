@@ -159,9 +159,8 @@ pub(crate) async fn get_replay(
         replays.audit.note(&token.label, "replay diff --values", name.clone()).await?;
     }
     let (records, operations, left) = replays.found(&name, FOUND_MAX).await?;
-    let records = query.values.then(|| {
-        records.into_iter().map(|(subject, change)| PersonsRecord { subject, change }).collect()
-    });
+    let records =
+        query.values.then(|| records.into_iter().map(|(subject, change)| PersonsRecord { subject, change }).collect());
     Ok(Json(Diff { running: replays.is_running(&name), replay, operations, left, records }))
 }
 
@@ -389,8 +388,8 @@ pub(crate) async fn make_token(
     let expires_at = web.app.intake.runner.clock.now().plus(lasts);
     let right = if body.operator { " with the operator's right" } else { "" };
     web.app.replays.audit.note(&by.label, "token", format!("{}{right}, until {expires_at}", body.label)).await?;
-    let secret = engine::connect::draw_secret()
-        .map_err(|_| Problem::new(Code::Internal, "the system gives no randomness"))?;
+    let secret =
+        engine::connect::draw_secret().map_err(|_| Problem::new(Code::Internal, "the system gives no randomness"))?;
     let token = format!("swt_{secret}");
     let subject = web.app.contents.vault.subject_of(&body.user);
     let of = AccessToken { subject, expires_at: Some(expires_at), label: body.label, operator: body.operator };

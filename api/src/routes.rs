@@ -5,8 +5,7 @@ use crate::{
     app::{Shared, Web},
     configs, connections,
     edge::{Pace, bounded, observed, panicked},
-    imports, jobs,
-    operator,
+    imports, jobs, operator,
     problem::{Code, Problem},
     providers, records, stream, system, webhooks,
 };

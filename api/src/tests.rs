@@ -81,7 +81,12 @@ impl World {
         let people = People { rows: Arc::clone(&store.rows), vault: vault.clone(), clock: clock.clone() };
         for (token, user) in [(ANNA, "anna"), (BEN, "ben"), (OPERATOR, "operator")] {
             let expires_at = Some(NOW.plus(Duration::from_secs(3600)));
-            let of = AccessToken { subject: vault.subject_of(user), expires_at, label: user.into(), operator: token == OPERATOR };
+            let of = AccessToken {
+                subject: vault.subject_of(user),
+                expires_at,
+                label: user.into(),
+                operator: token == OPERATOR,
+            };
             people.put_token(token, &of).await.unwrap();
         }
         let providers = [Small::watch(), Small::scale(), Small::files()];

@@ -332,7 +332,11 @@ impl People {
     }
 
     /// All rows of a kind that the engine keeps of a person, by id.
-    pub(crate) async fn list<T: DeserializeOwned>(&self, subject: &Subject, kind: &'static str) -> Result<Vec<T>, Unreachable> {
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        subject: &Subject,
+        kind: &'static str,
+    ) -> Result<Vec<T>, Unreachable> {
         let mut all = Vec::new();
         for row in self.rows.list(&subject.0, kind).await? {
             all.extend(self.read(subject, kind, &row.id, &row.body).await?);

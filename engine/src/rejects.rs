@@ -91,10 +91,8 @@ impl Replays {
         count_max: usize,
     ) -> Result<Vec<(Reject, Envelope<Rejected>)>, Unreachable> {
         let log = &self.runner.store.log;
-        let span = Interval {
-            from: wanted.from.unwrap_or(Instant(i64::MIN)),
-            to: wanted.to.unwrap_or(Instant(i64::MAX)),
-        };
+        let span =
+            Interval { from: wanted.from.unwrap_or(Instant(i64::MIN)), to: wanted.to.unwrap_or(Instant(i64::MAX)) };
         let (mut found, mut after) = (Vec::new(), None);
         while found.len() < count_max {
             let page = log.scan(span, wanted.subject.as_ref(), after, STEPS_MAX).await?;

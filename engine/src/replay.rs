@@ -24,14 +24,8 @@ pub use self::{
 pub(crate) use self::{repair::replayed, select::topic_of};
 
 use crate::{
-    accounts::Accounts,
-    audit::Audit,
-    bus::Unreachable,
-    contents::Contents,
-    people::People,
-    runner::Runner,
-    store::Store,
-    topology::Topology,
+    accounts::Accounts, audit::Audit, bus::Unreachable, contents::Contents, people::People, runner::Runner,
+    store::Store, topology::Topology,
 };
 use schemas::{
     event::Mode,

@@ -78,7 +78,9 @@ pub fn tell(event: &Logged) -> Value {
             told["topic"] = json!(event.topic.to_string());
             told
         }
-        Err(err) => json!({"topic": event.topic.to_string(), "undecodable": err.to_string(), "bytes": event.bytes.len()}),
+        Err(err) => {
+            json!({"topic": event.topic.to_string(), "undecodable": err.to_string(), "bytes": event.bytes.len()})
+        }
     }
 }
 

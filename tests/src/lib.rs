@@ -143,7 +143,14 @@ impl World {
     pub async fn upgraded(self, end: End, catalog: Catalog) -> Result<Self> {
         let Self { inside, .. } = self;
         inside.end(end).await;
-        let open = async || match Inside::open(&self.config, &self.clock, self.outside.kits(), (&catalog, &self.is_held)).await {
+        let open = async || match Inside::open(
+            &self.config,
+            &self.clock,
+            self.outside.kits(),
+            (&catalog, &self.is_held),
+        )
+        .await
+        {
             Ok(inside) => Ok(Some(inside)),
             // Tasks that were cut off give the directory free when they have unwound.
             Err(err) if format!("{err:#}").contains("in use") => Ok(None),

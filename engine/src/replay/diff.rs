@@ -146,7 +146,8 @@ mod tests {
         let mut found = Vec::new();
         fields_of("", old, new, &mut found);
         let said = |it: &Option<Value>| it.clone().unwrap_or_default();
-        let found: Vec<_> = found.iter().map(|it: &FieldChange| (&*it.path, said(&it.before), said(&it.after))).collect();
+        let found: Vec<_> =
+            found.iter().map(|it: &FieldChange| (&*it.path, said(&it.before), said(&it.after))).collect();
         assert_eq!(found, expected);
     }
 

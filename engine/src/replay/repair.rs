@@ -42,7 +42,10 @@ impl Replays {
     pub async fn begin_repair(&self, plan: &str, by: &str) -> Result<Replay, ReplayError> {
         let found = self.list().await?.into_iter().find(|it| it.plan.as_deref() == Some(plan));
         let Some(mut replay) = found else {
-            return Err(Refused(format!("no shadow has the plan {plan}; `syncwell replay list` shows those there are")).into());
+            return Err(Refused(format!(
+                "no shadow has the plan {plan}; `syncwell replay list` shows those there are"
+            ))
+            .into());
         };
         if replay.state == ReplayState::Repaired {
             return Ok(replay);
@@ -324,12 +327,7 @@ fn by(decided: &Decided) -> (EventId, SyncId) {
 }
 
 /// The first event of a sync that was read long ago: it covers nothing, so that it moves no checkpoint.
-pub(crate) fn replayed(
-    source: Account,
-    destinations: Vec<Destination>,
-    fingerprint: String,
-    head: &Head,
-) -> Requested {
+pub(crate) fn replayed(source: Account, destinations: Vec<Destination>, fingerprint: String, head: &Head) -> Requested {
     Requested {
         source,
         data_type: None,

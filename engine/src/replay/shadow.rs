@@ -198,7 +198,8 @@ impl Replays {
                     // What an old reading did not show may have come since: it says nothing of what is gone.
                     (body.window, body.last, body.lane) = (None, false, LANE);
                     body.destinations.iter_mut().for_each(|it| it.rule = careful(it.rule));
-                    let key = StepKey { subject: subject.clone(), sync: original, stage: "normalize".into(), cause: *id };
+                    let key =
+                        StepKey { subject: subject.clone(), sync: original, stage: "normalize".into(), cause: *id };
                     let made = log.recall(&[key]).await?.pop().flatten();
                     let made = made.and_then(|it| it.outputs.into_iter().find(|it| it.topic.kind == Kind::Normalized));
                     if let Some(made) = made {
@@ -282,11 +283,8 @@ impl Replays {
                 }
                 continue;
             }
-            let partition = Partition {
-                subject: subject.clone(),
-                destination: account.connection,
-                month: decision.month.clone(),
-            };
+            let partition =
+                Partition { subject: subject.clone(), destination: account.connection, month: decision.month.clone() };
             let base = world.overlay.items.base(&ItemKey { partition, item: decision.item }, decision.version);
             let hash = match &decision.record {
                 Some(record) => self.contents.vault.keyed_hash(&subject, "content", &record.content()).await?,

@@ -1,13 +1,13 @@
 //! Eight mistakes that mappers are known to make, each repaired from the log without asking a provider again.
 
 use super::{reads, repair, shadow, total};
-use crate::data::{recorded_run, run, weight};
+use crate::data::{run, weight};
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use engine::{
     provider::{
-        Action, Authorize, Catalog, DataProvider, Delivery, FetchRequest, Found, Grant, MapperError, Normal, Page, Profile,
-        ProviderError, RawPage, Receipt, Tokens, Usage, WriteOperation,
+        Action, Authorize, Catalog, DataProvider, Delivery, FetchRequest, Found, Grant, MapperError, Normal, Page,
+        Profile, ProviderError, RawPage, Receipt, Tokens, Usage, WriteOperation,
     },
     session::Session,
 };
@@ -296,8 +296,12 @@ async fn laps_that_were_lost_come_back() -> Result<()> {
             }
         },
         seed: |world| {
-            let (detail, streams) = recorded_run();
-            world.strava.seed_activity(ATHLETE, detail, streams);
+            let mut detail = run("2026-06-20T06:00:00Z", "Intervals");
+            let lap = |start: &str| {
+                json!({"name": "Lap", "elapsed_time": 900, "moving_time": 900, "start_date": start, "distance": 2_600.0})
+            };
+            detail["laps"] = json!([lap("2026-06-20T06:00:00Z"), lap("2026-06-20T06:15:00Z")]);
+            world.strava.seed_activity(ATHLETE, detail, None);
         },
         records: json!({"changed": 1}),
         fields: &["body.workout.laps"],

@@ -23,7 +23,8 @@ fn tables(directory: &Path) -> Result<BTreeMap<String, Vec<String>>> {
         let mut rows = statement.query([])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            let cells: Vec<_> = (0..n_columns).map(|it| row.get_ref(it).map(|it| format!("{it:?}"))).collect::<Result<_, _>>()?;
+            let cells: Vec<_> =
+                (0..n_columns).map(|it| row.get_ref(it).map(|it| format!("{it:?}"))).collect::<Result<_, _>>()?;
             let text = cells.join(" ");
             let own = ["replay", "audit", "access_token"].map(|it| format!("Text({:?})", it.as_bytes()));
             let is_own = name.starts_with("rows") && own.iter().any(|it| text.contains(it.trim_end_matches("])")));

@@ -42,7 +42,9 @@ impl Tail {
         }
         match &self.from {
             Some(from) => print::say(&format!("what the log holds since {from}")),
-            None => print::say("what is said from now on, as the log takes it; Ctrl-C ends; --from shows earlier events"),
+            None => {
+                print::say("what is said from now on, as the log takes it; Ctrl-C ends; --from shows earlier events")
+            }
         }
         let path = format!("/v1/operator/topics/{}/events", self.topic);
         let mut answer = client.open_stream(client.request(Method::GET, &path).query(&query)).await?;
@@ -146,7 +148,9 @@ impl Rejects {
                 }
                 let fields = ["id", "at", "stage", "reason", "sync", "subject"];
                 print::data(&table(&found, &fields));
-                print::say("`syncwell rejects show ID` says more; `syncwell rejects redrive ID --dry-run` is the way back");
+                print::say(
+                    "`syncwell rejects show ID` says more; `syncwell rejects redrive ID --dry-run` is the way back",
+                );
                 Ok(())
             }
             Self::Show { id, target } => {

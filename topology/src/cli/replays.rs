@@ -149,10 +149,8 @@ impl Replay {
                 repaired(&found["replay"])
             }
             Self::List { target } => {
-                let all = Client::during(config, &target, async |client| {
-                    client.get("/v1/operator/replays").await
-                })
-                .await?;
+                let all =
+                    Client::during(config, &target, async |client| client.get("/v1/operator/replays").await).await?;
                 if target.json {
                     return print::json(&all);
                 }

@@ -220,9 +220,8 @@ impl Items for OverItems {
         let key = |it: &Origin| (subject.clone(), connection, destination, it.record.clone());
         let mut all: Vec<Origin> = live.into_iter().filter(|it| !own.origins.contains_key(&key(it))).collect();
         let of = own.origins.iter().filter(|(key, _)| (&key.0, key.1, key.2) == (subject, connection, destination));
-        let within = |it: &&Origin| {
-            it.data_type == data_type && window.from <= it.starts_at && it.starts_at < window.to
-        };
+        let within =
+            |it: &&Origin| it.data_type == data_type && window.from <= it.starts_at && it.starts_at < window.to;
         all.extend(of.map(|it| it.1).filter(within).cloned());
         all.sort_by(|a, b| (a.starts_at, &a.record).cmp(&(b.starts_at, &b.record)));
         Ok(all)
