@@ -170,6 +170,9 @@ pub(crate) async fn get_replay(
 pub(crate) struct PostRepair {
     /// The plan's hash, as the diff says it.
     plan: String,
+    /// Whether the plan may be applied by who made it.
+    #[serde(default)]
+    alone: bool,
 }
 
 /// Applies exactly the plan of a shadow. A plan that was applied is not applied again.
@@ -181,7 +184,7 @@ pub(crate) async fn begin_repair(
     Operator(token): Operator,
     Body(body): Body<PostRepair>,
 ) -> Result<Response, Problem> {
-    let replay = web.app.replays.begin_repair(&body.plan, &token.label).await?;
+    let replay = web.app.replays.begin_repair(&body.plan, &token.label, body.alone).await?;
     Ok((StatusCode::ACCEPTED, view(&web, replay)).into_response())
 }
 

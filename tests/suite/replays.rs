@@ -31,7 +31,7 @@ async fn over(world: &World, name: &str, state: &str) -> Result<Value> {
 /// Applies the plan of what a shadow found, to the end; what was done.
 pub(crate) async fn repair(world: &World, found: &Value) -> Result<Value> {
     let plan = found["replay"]["plan"].as_str().context("a plan")?;
-    let (status, begun) = world.operate("repairs", Some(&json!({"plan": plan}))).await?;
+    let (status, begun) = world.operate("repairs", Some(&json!({"plan": plan, "alone": true}))).await?;
     ensure!(status == 202, "the repair was answered with {status}: {begun}");
     let name = begun["replay"]["name"].as_str().context("a name")?;
     let done = over(world, name, "repairing").await?;

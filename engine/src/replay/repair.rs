@@ -35,11 +35,11 @@ const TOLD_MAX: usize = 1_000;
 
 impl Replays {
     /// Begins to apply a plan: it runs on by itself, and [`Replays::get`] says how it stands. A plan that was applied
-    /// is not applied again.
+    /// is not applied again. Whoever applies it is another than who made it, unless they say that they are `alone`.
     ///
     /// # Errors
     /// When no plan has this hash, or the one that has it is stale.
-    pub async fn begin_repair(&self, plan: &str, by: &str) -> Result<Replay, ReplayError> {
+    pub async fn begin_repair(&self, plan: &str, by: &str, alone: bool) -> Result<Replay, ReplayError> {
         let found = self.list().await?.into_iter().find(|it| it.plan.as_deref() == Some(plan));
         let Some(mut replay) = found else {
             return Err(Refused(format!(
@@ -53,10 +53,15 @@ impl Replays {
         if let Some(why) = self.stale(&replay).await? {
             return Err(Refused(format!("the plan is stale: {why}; run the shadow {} again", replay.name)).into());
         }
+        if replay.by == by && !alone {
+            let why = "a plan is applied by another person than who made it; `--alone` does it nevertheless";
+            return Err(Refused(why.into()).into());
+        }
         let Some(running) = self.claim(&replay.name) else {
             return Err(Refused(format!("replay {} is running; wait for it", replay.name)).into());
         };
-        self.audit.note(by, "replay repair", format!("{}: plan {plan}", replay.name)).await?;
+        let how = if replay.by == by { ", alone" } else { "" };
+        self.audit.note(by, "replay repair", format!("{}: plan {plan}{how}", replay.name)).await?;
         replay.repair = Some(Repaired { by: by.into(), at: self.now(), ..Repaired::default() });
         replay.state = ReplayState::Repairing;
         self.put(&replay).await?;

@@ -96,6 +96,8 @@ async fn a_replay_by_the_same_mapper_finds_nothing() -> Result<()> {
 async fn a_plan_is_applied_once_however_often_it_is_asked_for() -> Result<()> {
     let world = upgraded(synced(&TWO).await?).await?;
     let found = shadow(&world, "mend", json!({})).await?;
+    let (status, said) = world.operate("repairs", Some(&json!({"plan": found["replay"]["plan"]}))).await?;
+    assert_eq!((status, said["code"].as_str()), (422, Some("impossible")), "by the same person: {said}");
     let done = repair(&world, &found).await?;
     assert_eq!(done["operations"], 2);
     assert_eq!(repair(&world, &found).await?, done);
@@ -201,5 +203,45 @@ async fn a_topic_is_told_in_lines_with_its_contents_sealed() -> Result<()> {
     }
     let (status, _) = world.operate("topics/nonsense/events", None).await?;
     assert_eq!(status, 404);
+    Ok(())
+}
+
+/// Numbers that are as good as drawn, and the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_repair_nothing_more_would_follow() -> Result<()> {
+    for seed in 0..5 {
+        let mut dice = Dice(seed);
+        let mut world = World::with(catalog("strava", 1, wrong_sport)).await?;
+        world.route("strava", "google_health", DataType::Workout).await?;
+        let mut ids = Vec::new();
+        for number in 0..1 + dice.roll(4) {
+            let start = format!("2026-06-{:02}T06:00:00Z", 10 + number);
+            ids.push(world.strava.seed_activity(ATHLETE, run(&start, "Run"), None));
+            if dice.roll(2) == 0 {
+                world.sync("strava", &["google_health"], DataType::Workout).await?;
+            }
+            if dice.roll(3) == 0 {
+                world.strava.edit_activity(ids[0], |it| it["name"] = json!(format!("Edit {number}")));
+            }
+        }
+        world.sync("strava", &["google_health"], DataType::Workout).await?;
+        let world = upgraded(world).await?;
+        let found = shadow(&world, "mend", json!({})).await?;
+        let done = repair(&world, &found).await?;
+        assert_eq!(done["operations"], ids.len(), "seed {seed}: each run once; {done}");
+        let again = shadow(&world, "again", json!({})).await?;
+        assert_eq!(total(&again, "operations"), &json!({}), "seed {seed}");
+        assert_eq!(world.effects()[1].len(), ids.len(), "seed {seed}");
+        assert_eq!(sports(&world), vec!["RUNNING"; ids.len()], "seed {seed}");
+    }
     Ok(())
 }

@@ -36,6 +36,9 @@ pub enum Replay {
         /// The plan's hash, as `syncwell replay diff` says it.
         #[arg(long, value_name = "HASH")]
         plan: String,
+        /// Apply it though the shadow was your own: that is noted in the audit.
+        #[arg(long)]
+        alone: bool,
         #[command(flatten)]
         target: Target,
     },
@@ -137,9 +140,9 @@ impl Replay {
                 let found = Client::during(config, &target, async |client| diff(client, &name, values).await).await?;
                 tell(&found, target.json)
             }
-            Self::Repair { plan, target } => {
+            Self::Repair { plan, alone, target } => {
                 let found = Client::during(config, &target, async |client| {
-                    let begun = client.post("/v1/operator/repairs", &json!({"plan": plan})).await?;
+                    let begun = client.post("/v1/operator/repairs", &json!({"plan": plan, "alone": alone})).await?;
                     over(client, text(&begun["replay"], "name"), "repairing").await
                 })
                 .await?;

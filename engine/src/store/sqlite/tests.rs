@@ -134,7 +134,7 @@ fn a_newer_or_foreign_database_is_refused_and_left_alone() {
     };
     sql(&newer, "PRAGMA user_version = 99");
     let err = SqliteStore::open(newer.path()).unwrap_err();
-    assert!(matches!(err, OpenError::Newer { found: 99, known: 1, .. }), "{err}");
+    assert!(matches!(err, OpenError::Newer { found: 99, known: 2, .. }), "{err}");
     let foreign = tempdir().unwrap();
     sql(&foreign, "CREATE TABLE theirs (x)");
     let err = SqliteStore::open(foreign.path()).unwrap_err();
@@ -243,6 +243,12 @@ fn no_read_grows_with_what_it_does_not_give() {
     check(log::EVENT, &["SEARCH events USING INDEX events_key (sync=? AND id=?)"]);
     check(log::UNSETTLED, &["SEARCH syncs USING INDEX syncs_open (sync>?)"]);
     check(log::SYNCS, &["SEARCH syncs USING INDEX syncs_begun (subject=? AND began_at>?)"]);
+    let in_time =
+        ["SEARCH steps USING INDEX steps_at (at>? AND at<?)", "SEARCH syncs USING INTEGER PRIMARY KEY (rowid=?)"];
+    check(log::SCAN, &in_time);
+    check(log::SCAN_OF, &in_time);
+    let of_step = "SEARCH steps USING COVERING INDEX steps_key (sync=? AND stage=? AND cause=?)";
+    check(log::NUMBER, &[of_sync, of_step]);
     check(timers::GET, &["SEARCH timers USING PRIMARY KEY (stage=? AND event=?)"]);
     check(timers::DUE, &["SEARCH timers USING INDEX timers_at (at<?)"]);
     // In the order of the index, and only its first entry.
