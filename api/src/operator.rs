@@ -19,7 +19,7 @@ use engine::{
     audit::Entry,
     people::AccessToken,
     rejects::{self, Reject},
-    replay::{Left, Planned, RecordChange, Replay, ReplayError, Selection},
+    replay::{Left, Planned, RecordChange, Replay, ReplayError, ReplayState, Selection},
     tail,
 };
 use futures::stream;
@@ -158,7 +158,10 @@ pub(crate) async fn get_replay(
     if query.values {
         replays.audit.note(&token.label, "replay diff --values", name.clone()).await?;
     }
-    let (records, operations, left) = replays.found(&name, FOUND_MAX).await?;
+    // While it runs there is nothing whole to be shown.
+    let is_over = !matches!(replay.state, ReplayState::Looking | ReplayState::Repairing);
+    let found = if is_over { replays.found(&name, FOUND_MAX).await? } else { Default::default() };
+    let (records, operations, left) = found;
     let records =
         query.values.then(|| records.into_iter().map(|(subject, change)| PersonsRecord { subject, change }).collect());
     Ok(Json(Diff { running: replays.is_running(&name), replay, operations, left, records }))

@@ -181,7 +181,8 @@ impl Replays {
         let unreadable = |_| Refused("this build cannot read it either: install the one that wrote it".into());
         let made = match kind {
             Ok(Kind::Requested) => codec::decode::<Envelope<Requested>>(bytes).map_err(unreadable).map(|it| {
-                let body = Requested { trigger: Trigger::Replay, lane: Lane::Cold, fingerprint, ..it.body };
+                let (trigger, lane) = (Trigger::Replay, Lane::Cold);
+                let body = Requested { trigger, lane, fingerprint, expires_at: None, ..it.body };
                 (Envelope { head: root.clone(), body }, Vec::new())
             }),
             Ok(Kind::Fetched) => codec::decode::<Envelope<Fetched>>(bytes).map_err(unreadable).map(|it| {
@@ -198,7 +199,7 @@ impl Replays {
                 (first, vec![logged(&page, topics::normalized(Lane::Cold).name)])
             }),
             Ok(Kind::Resolved) => codec::decode::<Envelope<Resolved>>(bytes).map_err(unreadable).map(|it| {
-                let body = Resolved { lane: Lane::Cold, ..it.body };
+                let body = Resolved { lane: Lane::Cold, expires_at: None, ..it.body };
                 let first = begun(&body.source, vec![body.destination.clone()]);
                 let decided = Envelope { head: derived(&it.head), body };
                 (first, vec![logged(&decided, topics::resolved(Lane::Cold).name)])

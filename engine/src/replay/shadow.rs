@@ -31,6 +31,9 @@ use tokio::sync::watch;
 /// The lane of a shadow, within its own bus.
 const LANE: Lane = Lane::Cold;
 
+/// After how many syncs it is noted how far a shadow has come.
+const TOLD_EVERY: u64 = 50;
+
 /// A shadow at work.
 struct World {
     overlay: Overlay,
@@ -166,6 +169,9 @@ impl Replays {
                 totals.add(&counted);
                 totals.pages += pages.len() as u64;
                 totals.syncs += 1;
+                if totals.syncs.is_multiple_of(TOLD_EVERY) {
+                    self.put(&Replay { totals: totals.clone(), ..replay.clone() }).await?;
+                }
                 if !part.is_empty() {
                     digests.insert(sync, part.digest());
                     self.put_part(&replay.name, &subject, sync, &part).await?;
@@ -336,10 +342,13 @@ impl Replays {
                     version: it.decision.version,
                 }));
             }
-            records.truncate(count_max);
-            planned.truncate(count_max);
-            left.truncate(count_max);
+            if records.len() >= count_max && planned.len() >= count_max && left.len() >= count_max {
+                break;
+            }
         }
+        records.truncate(count_max);
+        planned.truncate(count_max);
+        left.truncate(count_max);
         Ok((records, planned, left))
     }
 }
@@ -411,5 +420,9 @@ const fn verb_of(action: Action) -> &'static str {
 
 /// A selection for the audit: no person is in it but as a subject.
 fn in_words(selection: &Selection) -> String {
-    serde_json::to_string(selection).unwrap_or_default()
+    let mut said = serde_json::to_value(selection).unwrap_or_default();
+    if let Some(fields) = said.as_object_mut() {
+        fields.retain(|_, it| !it.is_null());
+    }
+    said.to_string()
 }

@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 #[derive(Debug, Subcommand)]
 pub enum Replay {
     /// First: runs the selected past again, invisibly, and says what would come out differently.
-    Shadow(Shadow),
+    Shadow(Box<Shadow>),
     /// Then: shows what a shadow found, by names and counts; and the hash of its plan.
     Diff {
         /// The replay's name.
@@ -173,10 +173,16 @@ async fn diff(client: &Client, name: &str, values: bool) -> anyhow::Result<Value
 
 /// A replay, once it is no longer in this state.
 async fn over(client: &Client, name: &str, state: &str) -> anyhow::Result<Value> {
+    let mut n_told = 0;
     loop {
         let found = diff(client, name, false).await?;
         if text(&found["replay"], "state") != state {
             return Ok(found);
+        }
+        let n_syncs = found["replay"]["totals"]["syncs"].as_u64().unwrap_or(0);
+        if n_syncs > n_told {
+            n_told = n_syncs;
+            print::say(&format!("{n_syncs} syncs so far"));
         }
         if found["running"] == false && text(&diff(client, name, false).await?["replay"], "state") == state {
             bail!("replay {name} was interrupted; give the same command again");
