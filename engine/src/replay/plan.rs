@@ -183,8 +183,11 @@ struct PartRow {
 
 const KIND: &str = "replay_part";
 
-fn part_id(name: &str, sync: SyncId) -> String {
-    format!("{name}/{sync}")
+/// Which part of a replay: its place in the order of time within its person, and its sync.
+pub(super) type PartKey = (u64, SyncId);
+
+fn part_id(name: &str, (place, sync): PartKey) -> String {
+    format!("{name}/{place:010}.{sync}")
 }
 
 impl Replays {
@@ -192,10 +195,10 @@ impl Replays {
         &self,
         name: &str,
         subject: &Subject,
-        sync: SyncId,
+        key: PartKey,
         part: &Part,
     ) -> Result<(), Unreachable> {
-        let id = part_id(name, sync);
+        let id = part_id(name, key);
         let json = serde_json::to_vec(part).map_err(|err| Unreachable(format!("a plan cannot be written: {err}")))?;
         let sealed: Bytes = self.contents.seal_row(subject, &id, &json).await?;
         let row = PartRow { blob: hex::encode(Sha256::digest(&sealed)), at: self.now() };
@@ -208,12 +211,12 @@ impl Replays {
         }
     }
 
-    /// The parts of a replay: whose, and of which sync, in order of syncs.
-    pub(super) async fn parts(&self, name: &str) -> Result<Vec<(Subject, SyncId)>, Unreachable> {
+    /// The parts of a replay, in the order in which they were looked at.
+    pub(super) async fn parts(&self, name: &str) -> Result<Vec<(Subject, PartKey)>, Unreachable> {
         let found = self.runner.store.rows.find(KIND, name).await?;
         let parse = |(subject, id): (String, String)| {
-            let sync = id.strip_prefix(name)?.strip_prefix('/')?.parse().ok()?;
-            Some((Subject(subject), SyncId(sync)))
+            let (place, sync) = id.strip_prefix(name)?.strip_prefix('/')?.split_once('.')?;
+            Some((Subject(subject), (place.parse().ok()?, SyncId(sync.parse().ok()?))))
         };
         let mut parts: Vec<_> = found.into_iter().filter_map(parse).collect();
         parts.sort_by_key(|it| it.1);
@@ -221,8 +224,8 @@ impl Replays {
     }
 
     /// A part; `None` if it, or the person's key, is gone.
-    pub(super) async fn part(&self, name: &str, subject: &Subject, sync: SyncId) -> Result<Option<Part>, Unreachable> {
-        let id = part_id(name, sync);
+    pub(super) async fn part(&self, name: &str, subject: &Subject, key: PartKey) -> Result<Option<Part>, Unreachable> {
+        let id = part_id(name, key);
         let Some((_, row)) = self.people().get::<PartRow>(subject, KIND, &id).await? else { return Ok(None) };
         let Some(sealed) = self.runner.store.blobs.get(subject, &row.blob).await? else { return Ok(None) };
         let Some(json) = self.contents.open_row(subject, &id, &sealed).await? else { return Ok(None) };
@@ -230,11 +233,16 @@ impl Replays {
     }
 
     pub(super) async fn forget_parts(&self, name: &str) -> Result<(), Unreachable> {
-        for (subject, sync) in self.parts(name).await? {
-            let key = crate::store::RowKey { subject: subject.0.clone(), kind: KIND, id: part_id(name, sync) };
-            if let Some(row) = self.runner.store.rows.get(&key).await? {
-                self.runner.store.rows.delete(&key, row.version).await?;
-            }
+        for (subject, key) in self.parts(name).await? {
+            self.forget_part(name, &subject, key).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn forget_part(&self, name: &str, subject: &Subject, key: PartKey) -> Result<(), Unreachable> {
+        let key = crate::store::RowKey { subject: subject.0.clone(), kind: KIND, id: part_id(name, key) };
+        if let Some(row) = self.runner.store.rows.get(&key).await? {
+            self.runner.store.rows.delete(&key, row.version).await?;
         }
         Ok(())
     }

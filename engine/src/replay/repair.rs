@@ -87,9 +87,9 @@ impl Replays {
             }
         }
         let mut digests = BTreeMap::new();
-        for (subject, sync) in self.parts(&replay.name).await? {
-            if let Some(part) = self.part(&replay.name, &subject, sync).await? {
-                digests.insert(sync, part.digest());
+        for (subject, key) in self.parts(&replay.name).await? {
+            if let Some(part) = self.part(&replay.name, &subject, key).await? {
+                digests.insert(key.1, part.digest());
             }
         }
         let is_same = replay.plan.as_deref() == Some(plan_hash(&replay.name, &digests).as_str());
@@ -110,12 +110,12 @@ impl Replays {
     }
 
     async fn repair(&self, name: &str, done: &mut Repaired) -> Result<(), Unreachable> {
-        for (subject, sync) in self.parts(name).await? {
-            let Some(part) = self.part(name, &subject, sync).await? else { continue };
+        for (subject, key) in self.parts(name).await? {
+            let Some(part) = self.part(name, &subject, key).await? else { continue };
             while self.runner.bus.backlog().count > BACKLOG_MAX {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
-            self.apply(&subject, sync, part, done).await?;
+            self.apply(&subject, key.1, part, done).await?;
         }
         Ok(())
     }

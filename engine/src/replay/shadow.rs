@@ -4,7 +4,7 @@ use super::{
     Left, Originals, Planned, RecordChangeKind, Refused, Replay, ReplayError, ReplayState, Replays, Running, Selection,
     Shadow, Totals, diff,
     overlay::{Overlay, ReadOnly},
-    plan::{Decided, Operation, Part, plan_hash},
+    plan::{Decided, Operation, Part, PartKey, plan_hash},
     sync_of,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     resolve::RULE_VERSION,
     runner::{Runner, message},
     stage::logged,
-    store::{Bearing, Log, Logged, Step, StepKey},
+    store::{Bearing, Items, Log, Logged, Step, StepKey},
 };
 use schemas::{
     event::{Action, Decisions, Envelope, Fetched, Kind, Lane, Mode, Normalized, Outcome, Resolved, Rule},
@@ -161,6 +161,7 @@ impl Replays {
         let (mut totals, mut digests) = (Totals::default(), BTreeMap::new());
         for (subject, syncs) in selected.of {
             totals.people += 1;
+            let mut keys = Vec::new();
             for (original, pages) in syncs {
                 let sync = sync_of(original, &replay.name);
                 let events = self.republished(world, &subject, original, &pages, replay).await?;
@@ -173,11 +174,17 @@ impl Replays {
                     self.put(&Replay { totals: totals.clone(), ..replay.clone() }).await?;
                 }
                 if !part.is_empty() {
-                    digests.insert(sync, part.digest());
-                    self.put_part(&replay.name, &subject, sync, &part).await?;
+                    let key = (totals.syncs, sync);
+                    self.put_part(&replay.name, &subject, key, &part).await?;
+                    keys.push(key);
                 }
                 world.overlay.forget_events();
                 world.originals.forget();
+            }
+            for key in keys {
+                if let Some(digest) = self.last_of_each(world, &subject, key, &mut totals).await? {
+                    digests.insert(key.1, digest);
+                }
             }
             world.overlay.forget();
         }
@@ -296,15 +303,60 @@ impl Replays {
                 Some(record) => self.contents.vault.keyed_hash(&subject, "content", &record.content()).await?,
                 None => String::new(),
             };
-            let verb = format!("{} {}", account.provider, verb_of(decision.action));
-            *totals.operations.entry(verb).or_default() += 1;
-            *totals.calls.entry(account.provider.clone()).or_default() += self.cost(&account.provider, &decision);
             operations.push(Operation { decision, hash, is_new: base.is_some(), base: base.flatten() });
         }
         if !operations.is_empty() {
             part.decided.push(Decided { head, body, operations });
         }
         Ok(())
+    }
+
+    /// Leaves of a part what is still to be done once all of the person's pages were looked at: the last version of each
+    /// item, from what the live row says, if it says anything else. Gives what is left of it a digest.
+    async fn last_of_each(
+        &self,
+        world: &World,
+        subject: &Subject,
+        key: PartKey,
+        totals: &mut Totals,
+    ) -> Result<Option<[u8; 32]>, Unreachable> {
+        let Some(mut part) = self.part(&world.name, subject, key).await? else { return Ok(None) };
+        for decided in &mut part.decided {
+            let account = decided.body.destination.account.clone();
+            let mut kept = Vec::with_capacity(decided.operations.len());
+            for mut operation in std::mem::take(&mut decided.operations) {
+                let decision = &operation.decision;
+                let (destination, month) = (account.connection, decision.month.clone());
+                let partition = Partition { subject: subject.clone(), destination, month };
+                let place = ItemKey { partition, item: decision.item };
+                let Some(row) = world.overlay.items.get(&place).await? else { continue };
+                let first = world.overlay.items.first(&place);
+                let is_as_before = match &first {
+                    Some(first) => {
+                        (&first.planned_hash, first.planned_delete) == (&row.planned_hash, row.planned_delete)
+                    }
+                    None => row.planned_delete,
+                };
+                if row.planned_version != decision.version || (operation.is_new && is_as_before) {
+                    continue;
+                }
+                let verb = format!("{} {}", account.provider, verb_of(decision.action));
+                *totals.operations.entry(verb).or_default() += 1;
+                *totals.calls.entry(account.provider.clone()).or_default() += self.cost(&account.provider, decision);
+                if operation.is_new {
+                    operation.base = first;
+                }
+                kept.push(operation);
+            }
+            decided.operations = kept;
+        }
+        part.decided.retain(|it| !it.operations.is_empty());
+        if part.is_empty() {
+            self.forget_part(&world.name, subject, key).await?;
+            return Ok(None);
+        }
+        self.put_part(&world.name, subject, key, &part).await?;
+        Ok(Some(part.digest()))
     }
 
     /// How many calls an operation takes: an upload is asked after at least once.
@@ -328,8 +380,8 @@ impl Replays {
         count_max: usize,
     ) -> Result<(Vec<(Subject, super::RecordChange)>, Vec<Planned>, Vec<Left>), Unreachable> {
         let (mut records, mut planned, mut left) = (Vec::new(), Vec::new(), Vec::new());
-        for (subject, sync) in self.parts(name).await? {
-            let Some(part) = self.part(name, &subject, sync).await? else { continue };
+        for (subject, key) in self.parts(name).await? {
+            let Some(part) = self.part(name, &subject, key).await? else { continue };
             records.extend(part.records.into_iter().map(|it| (subject.clone(), it)));
             left.extend(part.left);
             for decided in &part.decided {

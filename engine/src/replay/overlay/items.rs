@@ -59,6 +59,8 @@ struct Own {
     origins: HashMap<OriginKey, Origin>,
     /// By item and the version that was planned; `None` where there was no row.
     bases: HashMap<(ItemKey, i64), Option<Base>>,
+    /// What the live rows said of every item that was planned here; `None` where there was no row.
+    firsts: HashMap<ItemKey, Option<Base>>,
 }
 
 impl OverItems {
@@ -78,6 +80,11 @@ impl OverItems {
     /// What this version of an item was planned from; `None` if it was not planned here.
     pub(in crate::replay) fn base(&self, key: &ItemKey, version: i64) -> Option<Option<Base>> {
         self.lock().bases.get(&(key.clone(), version)).cloned()
+    }
+
+    /// What the live row of an item said before anything was planned here; `None` if there was none.
+    pub(in crate::replay) fn first(&self, key: &ItemKey) -> Option<Base> {
+        self.lock().firsts.get(key).cloned().flatten()
     }
 
     fn origin_of(&self, key: &OriginKey, live: Option<Origin>) -> Option<Origin> {
@@ -158,7 +165,9 @@ impl Items for OverItems {
             // An earlier plan of this very batch counts.
             let before = own.rows.get(&key).cloned().or(before);
             if let Some(plan) = &planned.plan {
-                own.bases.insert((key.clone(), plan.version), before.as_ref().map(Base::of));
+                let base = before.as_ref().map(Base::of);
+                own.firsts.entry(key.clone()).or_insert_with(|| base.clone());
+                own.bases.insert((key.clone(), plan.version), base);
             }
             own.rows.insert(key.clone(), with_plan(key, before, planned));
         }
