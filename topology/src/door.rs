@@ -2,16 +2,19 @@
 
 use anyhow::Context;
 use api::{Limits, Probes};
-use std::{io, net::SocketAddr};
-use tokio::{net::TcpListener, sync::watch};
+use std::{io, net::SocketAddr, time::Duration};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+/// How long the probes' last answers may take.
+const LEAVING_MAX: Duration = Duration::from_secs(2);
 
 /// A port that is listened on. The probes are answered until it is dropped, or given to the API.
 #[derive(Debug)]
 pub(crate) struct Door {
     listener: std::net::TcpListener,
     probes: Probes,
-    /// Dropped, it stops the server of the probes.
-    answering: Option<watch::Sender<bool>>,
+    /// The server of the probes; its sender, dropped, stops it.
+    answering: Option<(watch::Sender<bool>, JoinHandle<()>)>,
 }
 
 impl Door {
@@ -44,14 +47,20 @@ impl Door {
         let listener = self.shared()?;
         let router = api::probes(self.probes());
         let (stop, stopped) = watch::channel(false);
-        self.answering = Some(stop);
-        tokio::spawn(async move { api::serve(listener, router, &Limits::default(), stopped).await });
+        let serving = tokio::spawn(async move { api::serve(listener, router, &Limits::default(), stopped).await });
+        self.answering = Some((stop, serving));
         Ok(())
     }
 
-    /// Leaves the port to another server, which answers probes too.
-    pub(crate) fn leave(&mut self) -> io::Result<TcpListener> {
-        self.answering = None;
+    /// Leaves the port to another server, which answers probes too. Nobody is answered by this one afterwards: a client
+    /// that were would have its connection closed under the next request.
+    pub(crate) async fn leave(&mut self) -> io::Result<TcpListener> {
+        if let Some((stop, mut serving)) = self.answering.take() {
+            drop(stop);
+            if tokio::time::timeout(LEAVING_MAX, &mut serving).await.is_err() {
+                serving.abort();
+            }
+        }
         self.shared()
     }
 

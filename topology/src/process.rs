@@ -202,7 +202,7 @@ impl Process {
         let asking = self.readiness.clone();
         playing.spawn(asking.ask(self.means.store.rows.clone(), self.bus_servers.clone(), draining.clone()));
         if self.roles.api {
-            let listener = self.door.leave().context("give the port to the API")?;
+            let listener = self.door.leave().await.context("give the port to the API")?;
             let (router, draining) = (api::router(self.app()), draining.clone());
             playing.spawn(async move { api::serve(listener, router, &Limits::default(), draining).await });
         }
