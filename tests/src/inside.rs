@@ -23,6 +23,8 @@ use topology::{config::Config, process::Process, roles::Roles};
 
 /// How often time is moved.
 const TICK: Duration = Duration::from_millis(20);
+/// How many ticks nothing must be on its way before time jumps, where servers are between a timer and its message.
+const IDLE_TICKS: u32 = 25;
 /// New timers are looked for at least this often.
 const TIMERS_PAUSE: Duration = Duration::from_millis(500);
 
@@ -67,7 +69,8 @@ impl Inside {
         let url = format!("http://{}", process.address()?);
         let (intake, connect, runner) = (process.intake.clone(), process.connect.clone(), process.runner.clone());
         let (stop, stopped) = watch::channel(false);
-        let passing = pass_time(runner.clone(), time.clone(), kits, Arc::clone(is_held), stopped.clone());
+        let idle_ticks = if config.bus.starts_with("memory") { 1 } else { IDLE_TICKS };
+        let passing = pass_time((runner.clone(), idle_ticks), time.clone(), kits, Arc::clone(is_held), stopped.clone());
         let roles = async move { process.run(stopped).await.expect("a process runs to its end") };
         let running = vec![tokio::spawn(roles), tokio::spawn(passing)];
         let http = engine::session::http_client()?;
@@ -124,20 +127,21 @@ impl Inside {
 
 /// Moves time on as it passes; while nothing is on its way, to the next timer.
 async fn pass_time(
-    runner: Runner,
+    (runner, idle_ticks): (Runner, u32),
     time: ManualClock,
     kits: [Kit; 2],
     is_held: Arc<AtomicBool>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let mut ticks = tokio::time::interval(TICK);
+    let (mut ticks, mut n_idle) = (tokio::time::interval(TICK), 0);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             _ = stopped.changed() => return,
         }
         let is_idle = runner.bus.backlog().count == 0 && !is_held.load(Ordering::Relaxed);
-        let next = if is_idle { runner.store.timers.next().await.ok().flatten() } else { None };
+        n_idle = if is_idle { n_idle + 1 } else { 0 };
+        let next = if n_idle >= idle_ticks { runner.store.timers.next().await.ok().flatten() } else { None };
         let now = runner.clock.now();
         let later = next.map_or_else(|| now.plus(TICK), |it| it.max(now).plus(TIMERS_PAUSE));
         // The others first: what a timer lets happen must not come to them before its time.

@@ -2,7 +2,7 @@
 //!
 //! `SYNCWELL_TEST_WORLD=cluster` chooses the servers, which the environment names; no test knows which it is.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use engine::{
     bus::{
         kafka::{Names, topics::Admin},
@@ -39,9 +39,7 @@ impl Place {
     /// # Errors
     /// When a server that was asked for is not there.
     pub async fn new() -> Result<Self> {
-        let world = env::var("SYNCWELL_TEST_WORLD").unwrap_or_default();
-        ensure!(["", "cluster"].contains(&world.as_str()), "SYNCWELL_TEST_WORLD={world}; it is `cluster` or not set");
-        if world.is_empty() {
+        if !Self::is_asked_for() {
             return Ok(Self::default());
         }
         let missing = "SYNCWELL_TEST_WORLD=cluster needs servers; `make test` starts them";
@@ -89,10 +87,15 @@ impl Place {
         Config { bus, store, registry, key, instance, ..config }
     }
 
-    /// Whether it is on real servers.
+    /// Whether the environment asks for real servers.
+    ///
+    /// # Panics
+    /// When it asks for something else.
     #[must_use]
-    pub fn is_cluster(&self) -> bool {
-        self.servers.is_some()
+    pub fn is_asked_for() -> bool {
+        let world = env::var("SYNCWELL_TEST_WORLD").unwrap_or_default();
+        assert!(["", "cluster"].contains(&world.as_str()), "SYNCWELL_TEST_WORLD={world}; it is `cluster` or not set");
+        !world.is_empty()
     }
 }
 

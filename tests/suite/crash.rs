@@ -63,9 +63,23 @@ async fn run(deaths: &[Death], undisturbed: Option<&Seen>) -> Result<(Seen, Diff
     Ok((seen, difference, home.starts))
 }
 
+/// On real servers a case takes ten times as long: of each name every third is run there.
+fn thinned(cases: Vec<(String, Vec<Death>)>) -> Vec<(String, Vec<Death>)> {
+    if !tests::Place::is_asked_for() {
+        return cases;
+    }
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut is_kept = |(name, _): &(String, Vec<Death>)| {
+        let n_seen = seen.entry(name.clone()).or_default();
+        *n_seen += 1;
+        *n_seen % 3 == 1
+    };
+    cases.into_iter().filter(|it| is_kept(it)).collect()
+}
+
 /// Runs all cases against one undisturbed run, prints what came of them, and fails if one is not as it should be.
 async fn check(cases: Vec<(String, Vec<Death>)>) -> Result<()> {
-    let begun = std::time::Instant::now();
+    let (cases, begun) = (thinned(cases), std::time::Instant::now());
     let (undisturbed, ..) = run(&[], None).await.context("the undisturbed run")?;
     undisturbed.is_rich()?;
     let (undisturbed, permits) = (Rc::new(undisturbed), Rc::new(Semaphore::new(AT_ONCE)));

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// How long a test waits for anything before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How long a drain may take.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
@@ -21,7 +21,7 @@ pub(super) const OFTEN: Duration = Duration::from_millis(25);
 /// How often the API is asked: it answers 600 requests a minute.
 pub(super) const SELDOM: Duration = Duration::from_millis(200);
 
-/// Asks again and again until there is an answer; an error after a minute. The one place where a test waits.
+/// Asks again and again until there is an answer; an error after three minutes. The one place where a test waits.
 pub(super) async fn until<T>(
     what: &str,
     every: Duration,
@@ -36,7 +36,7 @@ pub(super) async fn until<T>(
             }
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.with_context(|| format!("a minute went by without {what}"))?
+    tokio::time::timeout(PATIENCE, asking).await.with_context(|| format!("three minutes went by without {what}"))?
 }
 
 /// A started binary; dropping it kills it.
