@@ -28,6 +28,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         analytics::get, analytics::put,
         webhooks::hear, webhooks::handshake,
         operator::begin_shadow, operator::list_replays, operator::get_replay, operator::begin_repair,
+        operator::republish_open,
         operator::list_rejects, operator::redrive, operator::tail_topic, operator::make_token, operator::audit,
     ),
     security(("bearer" = [])),

@@ -191,6 +191,18 @@ pub(crate) async fn begin_repair(
     Ok((StatusCode::ACCEPTED, view(&web, replay)).into_response())
 }
 
+/// Publishes again the open events of every sync that has not ended: after all of the bus was lost. It runs in the
+/// background, and the audit says when it is done. What was not lost is only delivered once more.
+#[utoipa::path(post, path = "/v1/operator/open-events", operation_id = "republish_open", tag = "operators",
+    responses((status = 202, description = "It runs; the audit tells its end."), Problems))]
+pub(crate) async fn republish_open(
+    State(web): State<Shared>,
+    Operator(token): Operator,
+) -> Result<StatusCode, Problem> {
+    web.app.replays.begin_republishing(&token.label).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
 /// Which rejects are meant.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, IntoParams)]
 #[serde(default, deny_unknown_fields)]

@@ -39,6 +39,7 @@ pub(crate) fn routes() -> Vec<(&'static str, Pace, MethodRouter<Shared>)> {
         ("/v1/records/{id}/explain", Pace::Quick, get(records::explain)),
         ("/v1/user/me/analytics", Pace::Quick, get(analytics::get).put(analytics::put)),
         ("/v1/operator/audit", Pace::Quick, get(operator::audit)),
+        ("/v1/operator/open-events", Pace::Quick, post(operator::republish_open)),
         ("/v1/operator/redrives", Pace::Provider, post(operator::redrive)),
         ("/v1/operator/rejects", Pace::Provider, get(operator::list_rejects)),
         ("/v1/operator/repairs", Pace::Provider, post(operator::begin_repair)),

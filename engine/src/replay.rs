@@ -38,6 +38,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
+use tracing::warn;
 
 /// What the stages of a shadow are given instead of what lives.
 #[derive(Clone, Debug)]
@@ -157,6 +158,25 @@ fn nobody() -> Subject {
 }
 
 impl Replays {
+    /// Publishes again what a lost bus held, in the background; the audit tells its beginning and its end.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn begin_republishing(&self, who: &str) -> Result<(), Unreachable> {
+        self.audit.note(who, "republish_open", "begun".into()).await?;
+        let (replays, who) = (self.clone(), who.to_owned());
+        tokio::spawn(async move {
+            let told = match replays.runner.republish_open().await {
+                Ok(n_events) => format!("{n_events} events published again"),
+                Err(err) => format!("stopped: {err}; give the command again"),
+            };
+            if let Err(err) = replays.audit.note(&who, "republish_open", told).await {
+                warn!(%err, "the end of a republication could not be noted");
+            }
+        });
+        Ok(())
+    }
+
     fn people(&self) -> &People {
         &self.accounts.people
     }

@@ -89,7 +89,7 @@ impl Runner {
     }
 
     /// Publishes again what a lost bus held: the open events of every sync that has not ended, but for those that a
-    /// timer will deliver. For a `memory://` bus, at start.
+    /// timer will deliver. For a `memory://` bus, at start; for another, when an operator says that it was lost.
     ///
     /// # Errors
     /// When bus or store cannot be reached.

@@ -97,7 +97,7 @@ impl World {
         let directory = tempfile::tempdir()?;
         let config = outside.config(directory.path())?;
         let is_held = Arc::<AtomicBool>::default();
-        let inside = Inside::open(&config, &clock, outside.kits(), (&catalog, &is_held)).await?;
+        let inside = Box::pin(Inside::open(&config, &clock, outside.kits(), (&catalog, &is_held))).await?;
         let mut world = Self {
             strava: outside.strava.clone(),
             google: outside.google.clone(),
@@ -143,8 +143,27 @@ impl World {
     /// # Errors
     /// When it cannot be opened.
     pub async fn upgraded(self, end: End, catalog: Catalog) -> Result<Self> {
+        self.reopened(end, catalog, false).await
+    }
+
+    /// The same after its process was cut off and all that was on the bus was lost; what waited there is published
+    /// again, as `syncwell replay open` does.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn without_bus(self) -> Result<Self> {
+        let catalog = self.catalog.clone();
+        let world = self.reopened(End::CutOff, catalog, true).await?;
+        world.inside.runner.republish_open().await?;
+        Ok(world)
+    }
+
+    async fn reopened(self, end: End, catalog: Catalog, is_bus_lost: bool) -> Result<Self> {
         let Self { inside, .. } = self;
         inside.end(end).await;
+        if is_bus_lost {
+            self.outside.place().lose_bus().await?;
+        }
         let open = async || match Inside::open(
             &self.config,
             &self.clock,

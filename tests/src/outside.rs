@@ -63,6 +63,12 @@ impl Outside {
         [self.strava.kit.clone(), self.google.kit().clone()]
     }
 
+    /// Where the SyncWell between them lives.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// A configuration of a SyncWell in `directory` whose providers are the simulators.
     ///
     /// # Errors

@@ -11,9 +11,12 @@ use engine::{
     contract::servers,
     store::scylla::{address::Address, schema},
 };
-use scylla::client::session_builder::SessionBuilder;
-use std::{env, path::Path};
+use scylla::{client::session_builder::SessionBuilder, statement::Statement};
+use std::{env, path::Path, time::Duration};
 use topology::{backends, config::Config};
+
+/// How long a server may take to drop a keyspace.
+const DROP_MAX: Duration = Duration::from_secs(120);
 
 /// The key of every installation of a test.
 const KEY: &str = "5e1f7e57a9c04d2b8f36d1c2b3a4958677e6d5c4b3a2918070f1e2d3c4b5a697";
@@ -52,7 +55,7 @@ impl Place {
             instance: name,
         };
         let place = Self { servers: Some(servers) };
-        place.make().await?;
+        Box::pin(place.make()).await?;
         Ok(place)
     }
 
@@ -74,6 +77,27 @@ impl Place {
         schemas.context("push schemas")?;
         tables.context("make tables")?;
         Ok(())
+    }
+
+    /// Loses all that is on the bus. What is in memory is lost with its process.
+    ///
+    /// # Errors
+    /// When a server does not do it.
+    pub async fn lose_bus(&self) -> Result<()> {
+        if self.servers.is_none() {
+            return Ok(());
+        }
+        let admin = Admin::new(backends::kafka(&self.config(Path::new("unused")))?)?;
+        admin.delete_all().await?;
+        // A topic is made again once it is gone everywhere.
+        crate::until("the topics are made again", async || {
+            let Ok(changes) = admin.plan(Some(1), false).await else { return Ok(None) };
+            if changes.is_empty() {
+                return Ok(Some(()));
+            }
+            Ok(admin.apply(&changes).await.ok().and(None))
+        })
+        .await
     }
 
     /// A configuration of a SyncWell that lives here and keeps in `data` what belongs to one machine.
@@ -116,7 +140,9 @@ impl Drop for Place {
                     builder = builder.user(name, password);
                 }
                 let session = builder.build().await?;
-                session.query_unpaged(format!("DROP KEYSPACE IF EXISTS {}", address.keyspace), ()).await?;
+                let mut statement = Statement::new(format!("DROP KEYSPACE IF EXISTS {}", address.keyspace));
+                statement.set_request_timeout(Some(DROP_MAX));
+                session.query_unpaged(statement, ()).await?;
                 Ok(())
             })
         })

@@ -47,7 +47,7 @@ impl Backends {
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         let (bus, bus_is_lost): (Arc<dyn Bus>, bool) = match scheme(&config.bus) {
             "memory" => (MemoryBus::new(), true),
-            "kafka" => (KafkaBus::open(kafka(config)?).await.map_err(bus_error)?, false),
+            "kafka" => (Box::pin(KafkaBus::open(kafka(config)?)).await.map_err(bus_error)?, false),
             other => {
                 let known = "this build has memory:// and kafka://";
                 return Err(ConfigError(anyhow!("bus: no transport is called {other}; {known}")).into());
@@ -65,7 +65,7 @@ impl Backends {
                     let wrong = "scylla:// needs a key that all processes share; set key_file (or key)";
                     return Err(ConfigError(anyhow!(wrong)).into());
                 }
-                ScyllaStore::open(&cluster(config)?).await.map_err(store_error)?
+                Box::pin(ScyllaStore::open(&cluster(config)?)).await.map_err(store_error)?
             }
             other => {
                 let known = "this build has sqlite:// and scylla://";

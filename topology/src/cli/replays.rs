@@ -42,6 +42,11 @@ pub enum Replay {
         #[command(flatten)]
         target: Target,
     },
+    /// After all of Kafka was lost: publishes again, from the log, every event that waits for its stage.
+    Open {
+        #[command(flatten)]
+        target: Target,
+    },
     /// Lists replays.
     List {
         #[command(flatten)]
@@ -150,6 +155,14 @@ impl Replay {
                     return print::json(&found);
                 }
                 repaired(&found["replay"])
+            }
+            Self::Open { target } => {
+                Client::during(config, &target, async |client| {
+                    client.post("/v1/operator/open-events", &json!({})).await
+                })
+                .await?;
+                print::say("what waits for its stage is published again; `syncwell audit` says when that is done");
+                Ok(())
             }
             Self::List { target } => {
                 let all =
