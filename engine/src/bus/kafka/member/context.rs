@@ -80,10 +80,14 @@ impl Context {
             wanted.add_partition(it.topic(), it.partition());
         }
         // Only for the backlog: a group goes on where it stands whatever is known here.
+        // All questions together have one limit: meanwhile nobody polls.
+        let until = Instant::now() + ASK_MAX;
         let committed = consumer.committed_offsets(wanted, ASK_MAX).ok();
         for place in self.places(list) {
             let topic = self.names.topic(place.0);
-            let (low, high) = consumer.fetch_watermarks(topic, place.1, ASK_MAX).unwrap_or((0, 0));
+            let left = until.saturating_duration_since(Instant::now());
+            let asked = if left.is_zero() { None } else { consumer.fetch_watermarks(topic, place.1, left).ok() };
+            let (low, high) = asked.unwrap_or((0, 0));
             let known = committed.as_ref().and_then(|it| it.find_partition(topic, place.1));
             let begins = match known.map(|it| it.offset()) {
                 Some(Offset::Offset(next)) => next.max(low),
@@ -171,8 +175,12 @@ impl ConsumerContext for Context {
         }
     }
 
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if matches!(rebalance, Rebalance::Assign(_)) {
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(list) = rebalance {
+            // One that rested when it went would rest for ever when it comes back: nothing holds on to that but us.
+            if let Err(err) = consumer.resume(list) {
+                tracing::debug!(group = self.group, %err, "partitions that came could not be resumed");
+            }
             self.has_joined.store(true, Ordering::Release);
         }
     }
