@@ -164,7 +164,7 @@ async fn round(
     (people, book, watch): (&[Arc<Person>], &Arc<Book>, &Watch),
     shares: Shares,
 ) -> Result<Row> {
-    let mut row = Row::new(number, fault.to_string());
+    let mut row = Row::new(number, fault);
     if let Err(why) = field.possible(fault) {
         row.left_out = Some(why.clone());
         row.remarks.push(format!("left out: {why}"));

@@ -1,6 +1,6 @@
 //! The table.
 
-use super::seen::Left;
+use super::{faults::Fault, seen::Left};
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
@@ -15,13 +15,17 @@ const STALL_MAX_S: f64 = 30.0;
 pub(crate) struct Row {
     #[serde(skip)]
     pub(crate) number: u32,
+    #[serde(skip)]
+    is_beyond: bool,
     pub(crate) round: String,
     /// Commands that were accepted.
     pub(crate) syncs: usize,
     /// Syncs that are not over, and records that are missing or old at their destination.
     pub(crate) lost: u32,
     /// Records that were made once more than they should.
-    pub(crate) doubled: u32,
+    doubled: u32,
+    /// The same in a round that goes beyond the bound of class C: the documented exception.
+    beyond_the_bound: u32,
     /// Effects of an older version on top of a newer.
     pub(crate) out_of_order: u32,
     /// Updates that were sent again with the same content: they change nothing.
@@ -38,8 +42,13 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn new(number: u32, round: String) -> Self {
-        Self { number, round, ..Self::default() }
+    pub(crate) fn new(number: u32, fault: Fault) -> Self {
+        Self { number, round: fault.to_string(), is_beyond: fault.is_beyond_the_bound(), ..Self::default() }
+    }
+
+    /// So many records were made once more than they should.
+    pub(crate) fn doubled(&mut self, count: u32) {
+        *(if self.is_beyond { &mut self.beyond_the_bound } else { &mut self.doubled }) += count;
     }
 
     fn is_good(&self) -> bool {
@@ -50,7 +59,10 @@ impl Row {
     fn cells(&self) -> Vec<String> {
         let seconds = |it: f64| format!("{it:.0}");
         let mut cells = vec![self.round.clone(), self.syncs.to_string()];
-        cells.extend([self.lost, self.doubled, self.out_of_order, self.sent_again].map(|it| it.to_string()));
+        cells.extend(
+            [self.lost, self.doubled, self.beyond_the_bound, self.out_of_order, self.sent_again]
+                .map(|it| it.to_string()),
+        );
         cells.extend([seconds(self.stall_s), seconds(self.recovery_s)]);
         if self.left_out.is_some() {
             cells.iter_mut().skip(1).for_each(|it| *it = "–".into());
@@ -79,6 +91,7 @@ pub(crate) fn print(rows: &[Row], (left, backlog): (&Left, i64), took: Duration,
         rows.iter().map(|it| it.syncs).sum::<usize>().to_string(),
         sum(|it| it.lost),
         sum(|it| it.doubled),
+        sum(|it| it.beyond_the_bound),
         sum(|it| it.out_of_order),
         sum(|it| it.sent_again),
         longest(|it| it.stall_s),

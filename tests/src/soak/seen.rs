@@ -69,7 +69,7 @@ pub(crate) fn judge(
                 row.lost += u32::from(there.iter().max().is_none_or(|it| *it < shares.versions));
                 let written = writes.get(&place).map_or(&[][..], Vec::as_slice);
                 let sum = summed(written, there.len());
-                row.doubled += sum.doubled;
+                row.doubled(sum.doubled);
                 row.out_of_order += sum.out_of_order;
                 row.sent_again += sum.sent_again;
             }
