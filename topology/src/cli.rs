@@ -8,6 +8,9 @@ mod doctor;
 mod import;
 mod jobs;
 pub mod print;
+mod schemas;
+mod store;
+mod topics;
 mod up;
 
 use crate::{
@@ -91,6 +94,16 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Compares Kafka's topics with those that are needed, and makes or changes them.
+    Topics(topics::Topics),
+    /// Registers the schemas of all events, or lists them.
+    Schemas(schemas::Schemas),
+    /// Looks after a `scylla://` store.
+    Store {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: store::Store,
+    },
     /// Prints the effective configuration, secrets masked.
     Config {
         /// JSON instead of TOML.
@@ -172,6 +185,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Simulate(simulate) => simulate.run(cli.listen).await,
         Command::Normalize(normalize) => normalize.run(),
         Command::Topology { json } => developer::topology(json).await,
+        Command::Topics(topics) => topics.run(&config?).await,
+        Command::Schemas(schemas) => schemas.run(&config?).await,
+        Command::Store { command } => command.run(&config?).await,
         Command::Config { json } => developer::config(&config?, json),
         Command::Doctor { json } => doctor::doctor(config, json).await,
     }
