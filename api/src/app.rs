@@ -1,7 +1,7 @@
 //! What the API delegates to.
 
 use crate::{Limits, Probes, auth::Principals, shares::Shares};
-use engine::{connect::Connect, contents::Contents, intake::Intake, store::Store};
+use engine::{connect::Connect, contents::Contents, intake::Intake, replay::Replays, store::Store};
 use schemas::{id::Subject, time::Instant};
 use std::{
     fmt,
@@ -24,6 +24,8 @@ pub struct App {
     pub store: Store,
     /// What opens sealed contents, for explaining.
     pub contents: Contents,
+    /// What operators repair with.
+    pub replays: Replays,
     /// Where clients and providers reach this server, such as `https://sync.example.org`, without a slash at the end:
     /// the base of the callbacks that are registered with providers.
     pub public_url: String,

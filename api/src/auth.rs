@@ -8,6 +8,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
+use engine::people::AccessToken;
 use schemas::id::Subject;
 use std::{
     collections::HashMap,
@@ -27,12 +28,29 @@ impl FromRequestParts<Shared> for Person {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Shared) -> Result<Self, Problem> {
-        person(web, &parts.headers).await
+        Ok(Self(token_of(&parts.headers, web).await?.subject))
     }
 }
 
-/// The person that these headers name.
-pub(crate) async fn person(web: &Web, headers: &HeaderMap) -> Result<Person, Problem> {
+/// An access token that may be used to look at and repair the whole installation.
+#[derive(Clone, Debug)]
+pub(crate) struct Operator(pub(crate) AccessToken);
+
+impl FromRequestParts<Shared> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Shared) -> Result<Self, Problem> {
+        let token = token_of(&parts.headers, web).await?;
+        if !token.operator {
+            let detail = "this needs a token with the operator's right; `syncwell up --operator-token` makes one";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
+        Ok(Self(token))
+    }
+}
+
+/// The access token of a request, if it is good and its person has not sent too much.
+pub(crate) async fn token_of(headers: &HeaderMap, web: &Web) -> Result<AccessToken, Problem> {
     let token = bearer(headers)
         .ok_or_else(|| Problem::new(Code::Unauthorized, "send an access token as `Authorization: Bearer <token>`"))?;
     let found = web.app.connect.accounts.people.token(token).await?;
@@ -41,7 +59,7 @@ pub(crate) async fn person(web: &Web, headers: &HeaderMap) -> Result<Person, Pro
         return Err(Problem::new(Code::Unauthorized, "this access token is not known or has ended; make another"));
     };
     admit(web, &token.subject)?;
-    Ok(Person(token.subject))
+    Ok(token)
 }
 
 /// The token of an `Authorization` header (RFC 6750): one header, one scheme, no token in a URL.

@@ -16,6 +16,7 @@ mod imports;
 mod jobs;
 mod limits;
 mod openapi;
+mod operator;
 pub mod problem;
 mod providers;
 mod records;

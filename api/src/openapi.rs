@@ -1,6 +1,8 @@
 //! The OpenAPI document, from the handlers.
 
-use crate::{analytics, configs, connections, imports, jobs, problem, providers, records, stream, system, webhooks};
+use crate::{
+    analytics, configs, connections, imports, jobs, operator, problem, providers, records, stream, system, webhooks,
+};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -25,6 +27,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         imports::import, records::explain, records::of_job,
         analytics::get, analytics::put,
         webhooks::hear, webhooks::handshake,
+        operator::begin_shadow, operator::list_replays, operator::get_replay, operator::begin_repair,
+        operator::list_rejects, operator::redrive, operator::tail_topic, operator::make_token, operator::audit,
     ),
     security(("bearer" = [])),
     modifiers(&Shared)

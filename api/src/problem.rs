@@ -18,6 +18,8 @@ use utoipa::{
 pub enum Code {
     /// No access token, or not one that is good.
     Unauthorized,
+    /// The access token has not the right for this.
+    Forbidden,
     /// Nothing of this id or name that this person may see.
     NotFound,
     /// No such path.
@@ -62,8 +64,9 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Unauthorized,
+        Self::Forbidden,
         Self::NotFound,
         Self::NoSuchRoute,
         Self::MethodNotAllowed,
@@ -91,6 +94,7 @@ impl Code {
     pub const fn facts(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "an access token is needed"),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "the access token has not the right for this"),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND, "there is no such thing"),
             Self::NoSuchRoute => ("no_such_route", StatusCode::NOT_FOUND, "there is no such path"),
             Self::MethodNotAllowed => {

@@ -5,7 +5,7 @@ use crate::{
     app::{Shared, Web},
     configs, connections,
     edge::{Pace, bounded, observed, panicked},
-    imports, jobs,
+    imports, jobs, operator,
     problem::{Code, Problem},
     providers, records, stream, system, webhooks,
 };
@@ -38,6 +38,14 @@ pub(crate) fn routes() -> Vec<(&'static str, Pace, MethodRouter<Shared>)> {
         ("/v1/imports", Pace::Import, post(imports::import)),
         ("/v1/records/{id}/explain", Pace::Quick, get(records::explain)),
         ("/v1/user/me/analytics", Pace::Quick, get(analytics::get).put(analytics::put)),
+        ("/v1/operator/audit", Pace::Quick, get(operator::audit)),
+        ("/v1/operator/redrives", Pace::Provider, post(operator::redrive)),
+        ("/v1/operator/rejects", Pace::Provider, get(operator::list_rejects)),
+        ("/v1/operator/repairs", Pace::Provider, post(operator::begin_repair)),
+        ("/v1/operator/replays", Pace::Quick, get(operator::list_replays).post(operator::begin_shadow)),
+        ("/v1/operator/replays/{name}", Pace::Provider, get(operator::get_replay)),
+        ("/v1/operator/tokens", Pace::Quick, post(operator::make_token)),
+        ("/v1/operator/topics/{topic}/events", Pace::Quick, get(operator::tail_topic)),
         ("/v1/webhooks/{provider}", Pace::Quick, get(webhooks::handshake).post(webhooks::hear)),
     ]);
     routes

@@ -2,7 +2,7 @@
 
 use crate::{
     app::Shared,
-    auth::{bearer, person},
+    auth::{bearer, token_of},
     edge::Pace,
     problem::{Code, Problem, Problems},
 };
@@ -54,7 +54,7 @@ impl Probes {
 }
 
 /// The probes alone: of a process that has no API, has not begun yet, or drains. Without a `metrics_token` its metrics
-/// are open: they name no person, and nobody but the operator knows this address.
+/// are open: they name no token_of, and nobody but the operator knows this address.
 pub fn probes(probes: Probes) -> Router {
     let metrics = |State(probes): State<Probes>, headers: HeaderMap| async move {
         if probes.metrics_token.is_none() || probes.is_scraper(&headers) {
@@ -102,7 +102,7 @@ pub(crate) async fn metrics(State(web): State<Shared>, headers: HeaderMap) -> Re
     let probes = &web.app.probes;
     // A scraper is answered even when people's tokens cannot be looked up.
     if !probes.is_scraper(&headers) {
-        person(&web, &headers).await?;
+        token_of(&headers, &web).await?;
     }
     Ok(probes.rendered())
 }

@@ -10,6 +10,7 @@ use crate::{App, Limits, Probes, app::Shared, edge::Pace, routes::routes, routes
 use axum::routing::MethodRouter;
 use engine::{
     accounts::{Accounts, Endpoint},
+    audit::Audit,
     bus::memory::MemoryBus,
     clock::{Clock, ManualClock},
     connect::Connect,
@@ -18,9 +19,11 @@ use engine::{
     limiter::Limiter,
     people::{AccessToken, People},
     provider::{Catalog, DataProvider, WebhookSecrets},
+    replay::{Foresee, Replays, ShadowFlow},
     runner::Runner,
     session::Client,
     store::sqlite::SqliteStore,
+    topology::Topology,
     vault::{Kek, Vault},
 };
 use provider::Small;
@@ -37,6 +40,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 const NOW: Instant = Instant(1_780_000_000_000);
 const ANNA: &str = "token-of-anna";
 const BEN: &str = "token-of-ben";
+const OPERATOR: &str = "token-of-an-operator";
 
 /// A server, and all that is behind it.
 struct World {
@@ -75,9 +79,14 @@ impl World {
         let vault = Vault::open(Arc::clone(&store.vault), Kek::from_text(&"ab".repeat(32)).unwrap()).await.unwrap();
         let anna = vault.subject_of("anna");
         let people = People { rows: Arc::clone(&store.rows), vault: vault.clone(), clock: clock.clone() };
-        for (token, user) in [(ANNA, "anna"), (BEN, "ben")] {
+        for (token, user) in [(ANNA, "anna"), (BEN, "ben"), (OPERATOR, "operator")] {
             let expires_at = Some(NOW.plus(Duration::from_secs(3600)));
-            let of = AccessToken { subject: vault.subject_of(user), expires_at, label: user.into() };
+            let of = AccessToken {
+                subject: vault.subject_of(user),
+                expires_at,
+                label: user.into(),
+                operator: token == OPERATOR,
+            };
             people.put_token(token, &of).await.unwrap();
         }
         let providers = [Small::watch(), Small::scale(), Small::files()];
@@ -98,6 +107,21 @@ impl World {
         let contents = Contents { vault, blobs: Arc::clone(&store.blobs) };
         let runner = Runner { bus: MemoryBus::new(), store: store.clone(), clock };
         let intake = Intake { runner, accounts: accounts.clone(), contents: contents.clone() };
+        let replays = Replays {
+            runner: intake.runner.clone(),
+            accounts: accounts.clone(),
+            contents: contents.clone(),
+            audit: Audit { people: accounts.people.clone() },
+            flow: ShadowFlow(Arc::new(|means| {
+                let lane = schemas::event::Lane::Cold;
+                let (contents, clock) = (means.contents.clone(), means.accounts.clock.clone());
+                let foresee = Foresee { contents, items: means.store.items.clone(), clock };
+                Topology::from(schemas::topics::resolved(lane))
+                    .then(foresee, schemas::topics::outcomes(lane))
+                    .rejecting_to(schemas::topics::REJECTED)
+            })),
+            running: Arc::default(),
+        };
         let connect = Connect { accounts, intake: intake.clone() };
         let (ready, is_ready) = watch::channel(Ok(()));
         let mut app = App {
@@ -105,6 +129,7 @@ impl World {
             intake,
             store,
             contents,
+            replays,
             public_url: "https://sync.example".into(),
             probes: Probes {
                 metrics: Arc::new(|| "syncwell_up 1\n".into()),

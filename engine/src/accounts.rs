@@ -4,14 +4,14 @@ use crate::{
     bus::Unreachable,
     calls::Call,
     clock::Clock,
-    limiter::Limiter,
+    limiter::{Limiter, Share},
     people::{Connection, ConnectionState, People},
     provider::{Auth, Catalog, DataProvider, Limit, ProviderError, Tokens, WebhookSecrets},
     session::{Client, Session, Unlimited},
 };
 use rand::Rng;
 use schemas::{
-    event::Lane,
+    event::{Lane, Mode},
     id::{ConnectionId, Subject},
     time::Instant,
 };
@@ -81,6 +81,8 @@ pub struct Caller<'a> {
     pub connection: &'a Connection,
     /// The lane.
     pub lane: Lane,
+    /// Whether it is a repair, which has a smaller share.
+    pub mode: Mode,
     /// No byte of a write leaves after this moment.
     pub send_by: Option<tokio::time::Instant>,
 }
@@ -196,7 +198,7 @@ impl Accounts {
             }
         }
         session.permits =
-            self.limiter.permits(provider.clone(), self.limits_of(&*provider), Some(connection.id), caller.lane);
+            self.limiter.permits(provider.clone(), self.limits_of(&*provider), Some(connection.id), share_of(caller));
         session.send_by = caller.send_by;
         Ok(Ok((provider, session, version)))
     }
@@ -311,5 +313,13 @@ impl Accounts {
             self.people.put(subject, "refresh_lease", &id.to_string(), version, &over, &[]).await?;
         }
         Ok(())
+    }
+}
+
+fn share_of(caller: Caller<'_>) -> Share {
+    match (caller.mode, caller.lane) {
+        (Mode::Repair, _) => Share::Repair,
+        (_, Lane::Cold) => Share::Cold,
+        (_, Lane::Hot) => Share::Hot,
     }
 }

@@ -10,7 +10,7 @@ pub use self::tenure::{Budget, Busy, Pulse, Tenure, still_held};
 use async_trait::async_trait;
 use bytes::Bytes;
 use schemas::{id::EventId, id::Subject, topics::TopicName};
-use std::fmt;
+use std::{fmt, ops::Range};
 
 /// One of our own servers (bus, store, vault) is out of reach. Nobody is rejected for it: whoever meets it stops
 /// without acknowledging, and the work is done again.
@@ -75,6 +75,20 @@ pub trait Bus: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the bus cannot be reached.
     async fn subscribe(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Subscription>, Unreachable>;
+
+    /// What a partition of a topic still holds at these offsets, in order, each with its offset; `None` if this
+    /// transport keeps nothing that was delivered. For replays by place: what they need is then in the log.
+    ///
+    /// # Errors
+    /// When the bus cannot be reached.
+    async fn read(
+        &self,
+        _topic: TopicName,
+        _partition: i32,
+        _offsets: Range<i64>,
+    ) -> Result<Option<Vec<(i64, Bytes)>>, Unreachable> {
+        Ok(None)
+    }
 
     /// How much is on its way, for back pressure at the intake. Topics that nobody subscribes to do not count.
     fn backlog(&self) -> Backlog;

@@ -5,6 +5,7 @@
 //! and [`session`] (the outside).
 
 pub mod accounts;
+pub mod audit;
 mod backoff;
 pub mod bus;
 pub mod calls;
@@ -23,6 +24,8 @@ pub mod limiter;
 pub mod offsets;
 pub mod people;
 pub mod provider;
+pub mod rejects;
+pub mod replay;
 pub mod resolve;
 pub mod runner;
 pub mod session;
@@ -31,5 +34,6 @@ pub mod stages;
 pub mod standing;
 pub mod status;
 pub mod store;
+pub mod tail;
 pub mod topology;
 pub mod vault;

@@ -9,7 +9,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use metrics::{counter, gauge};
-use schemas::{event::Lane, id::ConnectionId, time::Instant};
+use schemas::{id::ConnectionId, time::Instant};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,18 +24,35 @@ const COLD_PERCENT: u32 = 30;
 /// The pause after a 429 that does not say when to come back.
 const BLOCKED_DEFAULT: Duration = Duration::from_secs(60);
 
+/// The share of a window that repairs may use, in percent.
+const REPAIR_PERCENT: u32 = 10;
+
+/// How much of a window a call may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// All of it: a person is waiting.
+    Hot,
+    /// What history and daily work may use.
+    Cold,
+    /// What repairs may use, a part of what cold work may.
+    Repair,
+}
+
 /// What is counted in one bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Bucket {
     /// Per limit: (number of the window since 1970, calls in it, cold calls in it).
     windows: BTreeMap<String, (i64, u32, u32)>,
+    /// Per limit: (number of the window since 1970, calls of repairs in it).
+    #[serde(default)]
+    repairs: BTreeMap<String, (i64, u32)>,
     /// Nobody calls before this.
     blocked_until: Option<Instant>,
 }
 
 impl Bucket {
     /// Reserves a call now, or says when the first slot will be. Pure.
-    fn reserve(&mut self, limits: &[Limit], verb: Verb, lane: Lane, now: Instant) -> Result<(), Instant> {
+    fn reserve(&mut self, limits: &[Limit], verb: Verb, share: Share, now: Instant) -> Result<(), Instant> {
         if let Some(until) = self.blocked_until.filter(|it| *it > now) {
             return Err(until);
         }
@@ -45,7 +62,14 @@ impl Bucket {
             let (used, cold) =
                 self.windows.get(limit.name).filter(|it| it.0 == window).map_or((0, 0), |it| (it.1, it.2));
             let cold_max = (limit.calls_max.saturating_mul(COLD_PERCENT) / 100).max(1);
-            if used >= limit.calls_max || (lane == Lane::Cold && cold >= cold_max) {
+            let repairs = self.repairs.get(limit.name).filter(|it| it.0 == window).map_or(0, |it| it.1);
+            let repair_max = (limit.calls_max.saturating_mul(REPAIR_PERCENT) / 100).max(1);
+            let is_spent = match share {
+                Share::Hot => false,
+                Share::Cold => cold >= cold_max,
+                Share::Repair => cold >= cold_max || repairs >= repair_max,
+            };
+            if used >= limit.calls_max || is_spent {
                 return Err(ends);
             }
         }
@@ -56,7 +80,11 @@ impl Bucket {
                 *entry = (window, 0, 0);
             }
             entry.1 += 1;
-            entry.2 += u32::from(lane == Lane::Cold);
+            entry.2 += u32::from(share != Share::Hot);
+            if share == Share::Repair {
+                let repairs = self.repairs.entry(limit.name.into()).or_insert((window, 0));
+                *repairs = if repairs.0 == window { (window, repairs.1 + 1) } else { (window, 1) };
+            }
         }
         Ok(())
     }
@@ -135,16 +163,16 @@ impl Limiter {
         Self { rows, clock, turns: Arc::default(), breakers: Arc::default() }
     }
 
-    /// The permits of one connection in one lane, under these limits.
+    /// The permits of one connection for one share, under these limits.
     #[must_use]
     pub fn permits(
         &self,
         provider: Arc<dyn DataProvider>,
         limits: Vec<Limit>,
         connection: Option<ConnectionId>,
-        lane: Lane,
+        share: Share,
     ) -> Arc<dyn Permits> {
-        Arc::new(OfConnection { limiter: self.clone(), provider, limits, connection, lane })
+        Arc::new(OfConnection { limiter: self.clone(), provider, limits, connection, share })
     }
 
     async fn update<T>(&self, bucket: &str, change: impl Fn(&mut Bucket) -> T) -> Result<T, Unreachable> {
@@ -183,7 +211,7 @@ struct OfConnection {
     provider: Arc<dyn DataProvider>,
     limits: Vec<Limit>,
     connection: Option<ConnectionId>,
-    lane: Lane,
+    share: Share,
 }
 
 impl OfConnection {
@@ -200,7 +228,7 @@ impl OfConnection {
         let now = self.limiter.clock.now();
         // Narrow buckets first: what one of them refuses is not taken from the wide one.
         for (bucket, limits) in self.buckets().iter().rev() {
-            let reserved = self.limiter.update(bucket, |it| it.reserve(limits, verb, self.lane, now)).await?;
+            let reserved = self.limiter.update(bucket, |it| it.reserve(limits, verb, self.share, now)).await?;
             if reserved.is_err() {
                 return Ok(reserved);
             }
@@ -274,10 +302,10 @@ impl Permits for OfConnection {
 
 #[cfg(test)]
 mod tests {
-    use super::{Breaker, Bucket};
+    use super::{Breaker, Bucket, Share};
     use crate::provider::{Limit, Scope, Verb, Verbs};
     use proptest::prelude::*;
-    use schemas::{event::Lane, time::Instant};
+    use schemas::time::Instant;
     use std::time::Duration;
 
     const LIMITS: [Limit; 2] = [
@@ -294,8 +322,8 @@ mod tests {
             for (pause, read, cold) in calls {
                 now = now.plus(Duration::from_secs(pause.unsigned_abs()));
                 let verb = if read { Verb::Read } else { Verb::Write };
-                let lane = if cold { Lane::Cold } else { Lane::Hot };
-                match bucket.reserve(&LIMITS, verb, lane, now) {
+                let share = if cold { Share::Cold } else { Share::Hot };
+                match bucket.reserve(&LIMITS, verb, share, now) {
                     Ok(()) => *issued.entry((now.seconds() / 900, read)).or_default() += 1,
                     Err(at) => prop_assert!(at > now),
                 }
@@ -306,6 +334,18 @@ mod tests {
                 prop_assert!(!read || *count <= 4);
             }
         }
+    }
+
+    #[test]
+    fn a_repair_uses_no_more_than_its_share() {
+        let limit = Limit { calls_max: 50, ..LIMITS[0] };
+        let mut bucket = Bucket::default();
+        let mut take = |share, now| bucket.reserve(&[limit], Verb::Write, share, now).is_ok();
+        let now = Instant(0);
+        assert_eq!((0..50).filter(|_| take(Share::Repair, now)).count(), 5, "a tenth");
+        assert_eq!((0..50).filter(|_| take(Share::Cold, now)).count(), 10, "of the three tenths of cold work");
+        assert_eq!((0..50).filter(|_| take(Share::Hot, now)).count(), 35, "the rest is there for who waits");
+        assert!(take(Share::Repair, Instant::from_seconds(900)), "and anew in the next window");
     }
 
     #[test]

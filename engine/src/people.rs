@@ -102,8 +102,11 @@ pub struct AccessToken {
     pub subject: Subject,
     /// When it ends.
     pub expires_at: Option<Instant>,
-    /// What it is called.
+    /// What it is called: who did something, as the audit names them.
     pub label: String,
+    /// Whether it may be used to look at and repair the whole installation.
+    #[serde(default)]
+    pub operator: bool,
 }
 
 /// Whether a person lets analysts see what is released of their records.
@@ -372,7 +375,12 @@ impl People {
         Ok(self.read(subject, kind, id, &row.body).await?.map(|it| (row.version, it)))
     }
 
-    async fn list<T: DeserializeOwned>(&self, subject: &Subject, kind: &'static str) -> Result<Vec<T>, Unreachable> {
+    /// All rows of a kind that the engine keeps of a person, by id.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        subject: &Subject,
+        kind: &'static str,
+    ) -> Result<Vec<T>, Unreachable> {
         let mut all = Vec::new();
         for row in self.rows.list(&subject.0, kind).await? {
             all.extend(self.read(subject, kind, &row.id, &row.body).await?);

@@ -60,6 +60,12 @@ pub trait DataProvider: fmt::Debug + Send + Sync {
     /// A page that is no page of this service is an error; one bad record among good ones is an issue.
     fn normalize(&self, page: &RawPage<'_>) -> Result<Normal, MapperError>;
 
+    /// The same by the mapper of that version; `None` for a version that this build no longer has. A connector that
+    /// keeps an older mapper, so that a replay gives what it gave, says so here.
+    fn normalize_as(&self, version: i32, page: &RawPage<'_>) -> Option<Result<Normal, MapperError>> {
+        (version == self.profile().mapper_version).then(|| self.normalize(page))
+    }
+
     /// What of `record` this service can hold, in its own precision; compared and hashed instead of the whole.
     /// `Err` says why it can hold nothing of it.
     fn project(&self, record: &Record) -> Result<Record, String> {

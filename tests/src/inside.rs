@@ -7,6 +7,7 @@ use engine::{
     connect::Connect,
     intake::Intake,
     people::{AccessToken, People},
+    provider::Catalog,
     runner::Runner,
 };
 use schemas::id::Subject;
@@ -60,9 +61,9 @@ impl Inside {
         config: &Config,
         (clock, time): &(Clock, ManualClock),
         kits: [Kit; 2],
-        is_held: &Arc<AtomicBool>,
+        (catalog, is_held): (&Catalog, &Arc<AtomicBool>),
     ) -> Result<Self> {
-        let process = Process::open(config, connectors::catalog(), clock.clone(), Roles::all()).await?;
+        let process = Process::open(config, catalog.clone(), clock.clone(), Roles::all()).await?;
         let url = format!("http://{}", process.address()?);
         let (intake, connect, runner) = (process.intake.clone(), process.connect.clone(), process.runner.clone());
         let (stop, stopped) = watch::channel(false);
@@ -102,8 +103,20 @@ impl Inside {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn token_of(&self, subject: &Subject) -> Result<String> {
+        self.token(subject, false).await
+    }
+
+    /// A token of an operator for the API.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn operator_token(&self) -> Result<String> {
+        self.token(&self.subject_of("operator"), true).await
+    }
+
+    async fn token(&self, subject: &Subject, operator: bool) -> Result<String> {
         let token = format!("swt_{}", engine::connect::draw_secret()?);
-        let of = AccessToken { subject: subject.clone(), expires_at: None, label: "scenario".into() };
+        let of = AccessToken { subject: subject.clone(), expires_at: None, label: "scenario".into(), operator };
         self.people().put_token(&token, &of).await?;
         Ok(token)
     }

@@ -6,11 +6,13 @@
 
 mod inside;
 mod outside;
+mod place;
 mod telling;
 
 pub use self::{
     inside::{End, Inside},
     outside::{Outside, VERIFY_TOKEN},
+    place::Place,
     telling::{fates, told},
 };
 
@@ -22,6 +24,7 @@ use engine::{
     intake::SyncCommand,
     item::ItemRow,
     people::{Checkpoint, Connection, ConnectionState},
+    provider::Catalog,
     status::Status,
 };
 use reqwest::{Response, multipart};
@@ -70,6 +73,7 @@ pub struct World {
     is_held: Arc<AtomicBool>,
     outside: Outside,
     config: Config,
+    catalog: Catalog,
     n_commands: u32,
     directory: TempDir,
 }
@@ -80,12 +84,20 @@ impl World {
     /// # Errors
     /// When something cannot be started.
     pub async fn new() -> Result<Self> {
+        Self::with(connectors::catalog()).await
+    }
+
+    /// The same with other providers.
+    ///
+    /// # Errors
+    /// When something cannot be started.
+    pub async fn with(catalog: Catalog) -> Result<Self> {
         let clock = Clock::manual(at(START));
         let outside = Outside::start(clock.0.now()).await?;
         let directory = tempfile::tempdir()?;
         let config = outside.config(directory.path())?;
         let is_held = Arc::<AtomicBool>::default();
-        let inside = Inside::open(&config, &clock, outside.kits(), &is_held).await?;
+        let inside = Inside::open(&config, &clock, outside.kits(), (&catalog, &is_held)).await?;
         let mut world = Self {
             strava: outside.strava.clone(),
             google: outside.google.clone(),
@@ -95,6 +107,7 @@ impl World {
             is_held,
             outside,
             config,
+            catalog,
             n_commands: 0,
             directory,
         };
@@ -121,9 +134,25 @@ impl World {
     /// # Errors
     /// When it cannot be opened.
     pub async fn restarted(self, end: End) -> Result<Self> {
+        let catalog = self.catalog.clone();
+        self.upgraded(end, catalog).await
+    }
+
+    /// The same, opened again with other providers.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn upgraded(self, end: End, catalog: Catalog) -> Result<Self> {
         let Self { inside, .. } = self;
         inside.end(end).await;
-        let open = async || match Inside::open(&self.config, &self.clock, self.outside.kits(), &self.is_held).await {
+        let open = async || match Inside::open(
+            &self.config,
+            &self.clock,
+            self.outside.kits(),
+            (&catalog, &self.is_held),
+        )
+        .await
+        {
             Ok(inside) => Ok(Some(inside)),
             // Tasks that were cut off give the directory free when they have unwound.
             Err(err) if format!("{err:#}").contains("in use") => Ok(None),
@@ -131,7 +160,7 @@ impl World {
         };
         let inside = until("the directory is free", open).await?;
         let Self { strava, google, subject, clock, is_held, outside, config, n_commands, directory, .. } = self;
-        Ok(Self { strava, google, inside, subject, clock, is_held, outside, config, n_commands, directory })
+        Ok(Self { strava, google, inside, subject, clock, is_held, outside, config, catalog, n_commands, directory })
     }
 
     /// Connects an account as a browser would.
@@ -306,6 +335,21 @@ impl World {
         Ok(request.header("content-type", "application/json").body(body.to_owned()).send().await?)
     }
 
+    /// Asks an operator's route, with a body or without; the answer's status and JSON (or text, for lines).
+    ///
+    /// # Errors
+    /// When the API cannot be reached.
+    pub async fn operate(&self, path: &str, body: Option<&serde_json::Value>) -> Result<(u16, serde_json::Value)> {
+        let (token, url) = (self.inside.operator_token().await?, format!("{}/v1/operator/{path}", self.inside.url));
+        let request = match body {
+            Some(body) => self.inside.http.post(url).json(body),
+            None => self.inside.http.get(url),
+        };
+        let answer = request.bearer_auth(token).send().await?;
+        let (status, text) = (answer.status().as_u16(), answer.text().await?);
+        Ok((status, serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))))
+    }
+
     /// The acting person's syncs, newest first.
     ///
     /// # Errors
@@ -370,6 +414,12 @@ impl World {
     pub fn forget(&self) {
         self.strava.kit.clear_journal();
         self.google.kit().clear_journal();
+    }
+
+    /// Where SyncWell keeps its data.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.config.data.clone()
     }
 
     /// The time.

@@ -1,6 +1,9 @@
 //! Where things live: chosen once, by the scheme of a URL.
 
-use crate::config::{Config, ConfigError};
+use crate::{
+    address::scheme,
+    config::{Config, ConfigError},
+};
 use anyhow::{Context, anyhow};
 use engine::{
     bus::{
@@ -109,11 +112,6 @@ pub fn cluster(config: &Config) -> anyhow::Result<Address> {
         return Err(ConfigError(wrong).into());
     }
     Address::parse(&config.store).map_err(|why| ConfigError(anyhow!("store: {why}")).into())
-}
-}
-
-fn scheme(url: &str) -> &str {
-    url.split_once("://").map_or(url, |it| it.0)
 }
 
 /// The directory of a `sqlite://` store.

@@ -7,7 +7,9 @@ mod developer;
 mod doctor;
 mod import;
 mod jobs;
+mod operators;
 pub mod print;
+mod replays;
 mod schemas;
 mod store;
 mod topics;
@@ -84,6 +86,18 @@ pub enum Command {
     Status(jobs::StatusOf),
     /// Says why a record is where it is.
     Explain(jobs::Explain),
+    /// For operators: prints the events of a topic as JSON lines, from the log; what is sealed stays sealed.
+    Tail(operators::Tail),
+    /// For operators: lists what no stage could take, and takes it up again once its cause is repaired.
+    #[command(subcommand)]
+    Rejects(operators::Rejects),
+    /// For operators: runs the past again, to see what comes out differently (shadow, diff), and repairs it.
+    #[command(subcommand)]
+    Replay(replays::Replay),
+    /// For operators: lists what operators did.
+    Audit(operators::Audit),
+    /// For operators: makes an access token.
+    Token(operators::Token),
     /// Runs a provider's simulator alone.
     Simulate(developer::Simulate),
     /// Prints the canonical records of a provider's page as JSON lines.
@@ -182,6 +196,11 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sync(sync) => sync.run(&config?).await,
         Command::Status(status) => status.run(&config?).await,
         Command::Explain(explain) => explain.run(&config?).await,
+        Command::Tail(tail) => tail.run(&config?).await,
+        Command::Rejects(rejects) => rejects.run(&config?).await,
+        Command::Replay(replay) => replay.run(&config?).await,
+        Command::Audit(audit) => audit.run(&config?).await,
+        Command::Token(token) => token.run(&config?).await,
         Command::Simulate(simulate) => simulate.run(cli.listen).await,
         Command::Normalize(normalize) => normalize.run(),
         Command::Topology { json } => developer::topology(json).await,

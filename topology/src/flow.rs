@@ -3,6 +3,7 @@
 use engine::{
     accounts::Accounts,
     contents::Contents,
+    replay::{Foresee, Remap, Shadow},
     stages::{Anonymize, Fetch, Normalize, Resolve, Settle, Write},
     standing::Standing,
     store::Store,
@@ -31,7 +32,7 @@ pub fn flow(lane: Lane, means: &Means) -> Topology {
     let (items, log) = (store.items.clone(), store.log.clone());
 
     let fetch = Fetch { accounts: accounts.clone(), contents: contents.clone(), standing: standing.clone() };
-    let normalize = Normalize { catalog, contents: contents.clone(), clock: clock.clone() };
+    let normalize = Normalize { catalog, contents: contents.clone(), clock: clock.clone(), mapper_version: None };
     let resolve = Resolve {
         accounts: accounts.clone(),
         contents: contents.clone(),
@@ -61,5 +62,23 @@ pub fn analytics(means: &Means) -> Topology {
 
     Topology::from_all(Lane::ALL.map(topics::resolved))
         .then(anonymize, topics::ANALYTICS)
+        .rejecting_to(topics::REJECTED)
+}
+
+/// A shadow: the same stages from a page on, over what only the shadow sees; its Write only looks.
+#[must_use]
+pub fn shadow(means: &Shadow) -> Topology {
+    let Shadow { accounts, contents, store, originals, mapper_version } = means.clone();
+    let (catalog, clock, people) = (accounts.catalog.clone(), accounts.clock.clone(), accounts.people.clone());
+    let standing = Standing { people, clock: clock.clone() };
+    let (items, log, lane) = (store.items.clone(), store.log.clone(), Lane::Cold);
+
+    let normalize = Normalize { catalog, contents: contents.clone(), clock: clock.clone(), mapper_version };
+    let resolve = Resolve { accounts, contents: contents.clone(), standing, items: items.clone(), log };
+
+    Topology::from(topics::fetched(lane))
+        .then(Remap { normalize, originals }, topics::normalized(lane))
+        .then(resolve, topics::resolved(lane))
+        .then(Foresee { contents, items, clock }, topics::outcomes(lane))
         .rejecting_to(topics::REJECTED)
 }

@@ -15,6 +15,7 @@ use anyhow::Context;
 use api::{App, Limits, Probes};
 use engine::{
     accounts::Accounts,
+    audit::Audit,
     clock::Clock,
     connect::Connect,
     contents::Contents,
@@ -22,6 +23,7 @@ use engine::{
     limiter::Limiter,
     people::{AccessToken, People},
     provider::Catalog,
+    replay::{Replays, ShadowFlow},
     runner::Runner,
     session::http_client,
     topology::Topology,
@@ -148,13 +150,18 @@ impl Process {
         self.backends.vault.subject_of(user)
     }
 
-    /// Makes an access token for a user.
+    /// Makes an access token for a user, with the operator's right or without it.
     ///
     /// # Errors
     /// When the store cannot be reached or the system gives no randomness.
-    pub async fn make_token(&self, user: &str, label: &str, expires_at: Option<Instant>) -> anyhow::Result<String> {
+    pub async fn make_token(
+        &self,
+        user: &str,
+        (label, operator): (&str, bool),
+        expires_at: Option<Instant>,
+    ) -> anyhow::Result<String> {
         let token = format!("swt_{}", engine::connect::draw_secret().context("draw an access token")?);
-        let of = AccessToken { subject: self.subject(user), expires_at, label: label.into() };
+        let of = AccessToken { subject: self.subject(user), expires_at, label: label.into(), operator };
         self.means.accounts.people.put_token(&token, &of).await.context("store the access token")?;
         Ok(token)
     }
@@ -215,7 +222,16 @@ impl Process {
     }
 
     fn app(&self) -> App {
+        let replays = Replays {
+            runner: self.runner.clone(),
+            accounts: self.means.accounts.clone(),
+            contents: self.means.contents.clone(),
+            audit: Audit { people: self.means.accounts.people.clone() },
+            flow: ShadowFlow(Arc::new(crate::flow::shadow)),
+            running: Arc::default(),
+        };
         App {
+            replays,
             connect: self.connect.clone(),
             intake: self.intake.clone(),
             store: self.means.store.clone(),

@@ -316,7 +316,13 @@ impl Fetch {
         connection: &Connection,
         what: &FetchRequest,
     ) -> Result<Result<Page, ProviderError>, Unreachable> {
-        let caller = Caller { subject: &input.head.subject, connection, lane: input.body.lane, send_by: None };
+        let caller = Caller {
+            subject: &input.head.subject,
+            connection,
+            lane: input.body.lane,
+            mode: input.head.mode,
+            send_by: None,
+        };
         self.accounts.read(caller, &ReadPage(what)).await
     }
 

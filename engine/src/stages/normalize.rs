@@ -26,6 +26,8 @@ pub struct Normalize {
     pub contents: Contents,
     /// The time.
     pub clock: Clock,
+    /// Which version of the mappers; `None`: the present one of each provider.
+    pub mapper_version: Option<i32>,
 }
 
 impl Stage for Normalize {
@@ -43,14 +45,16 @@ impl Stage for Normalize {
             return Ok(Answer::End(Reason::PayloadExpired));
         };
         let (data_type, content_type) = (fetched.data_type, fetched.page.content_type.clone());
-        let (mapper_version, mapper) = (provider.profile().mapper_version, provider);
+        let (mapper_version, mapper) = (self.mapper_version.unwrap_or(provider.profile().mapper_version), provider);
         // A large file takes a while: other people's events go on meanwhile.
         let mapped = tokio::task::spawn_blocking(move || {
-            mapper.normalize(&RawPage { data_type, content_type: &content_type, body: &body, name: "" })
+            let page = RawPage { data_type, content_type: &content_type, body: &body, name: "" };
+            mapper.normalize_as(mapper_version, &page)
         });
         let normal = match mapped.await {
-            Ok(Ok(normal)) => normal,
-            Ok(Err(err)) => {
+            Ok(None) => return Ok(Answer::Reject(Reason::Unsupported)),
+            Ok(Some(Ok(normal))) => normal,
+            Ok(Some(Err(err))) => {
                 tracing::warn!(provider = fetched.account.provider, %err, "a page cannot be mapped");
                 return Ok(Answer::Reject(Reason::Malformed));
             }
@@ -60,7 +64,8 @@ impl Stage for Normalize {
             }
         };
         let Normal { mut records, mut issues } = normal;
-        let not_after = self.clock.now().plus(FUTURE_MAX);
+        // The page's own time, so that a replay of it gives the same records.
+        let not_after = fetched.fetched_at.plus(FUTURE_MAX);
         records.retain(|record| match doubt(record, not_after) {
             Some(issue) => {
                 issues.push(issue);

@@ -95,9 +95,10 @@ impl Settle {
         let (source, destination, data_type) = at;
         loop {
             let (version, before) = self.people.checkpoint(&head.subject, source, destination, data_type).await?;
-            // What a notification spoke of was read, but nothing before it.
+            // What a notification spoke of was read, but nothing before it; a replay reads what was read before.
             let not_after = first.head.at.minus(CLOCK_MARGIN);
-            let reaches = (first.body.trigger != Trigger::Notification).then_some(not_after);
+            let moves = !matches!(first.body.trigger, Trigger::Notification | Trigger::Replay);
+            let reaches = moves.then_some(not_after);
             let after = advance(&before, stretches, reaches);
             let through = after.covered_through.filter(|_| after.covered_through != before.covered_through);
             if after == before {

@@ -105,6 +105,10 @@ impl Job<'_> {
         &self.input.head.subject
     }
 
+    fn caller<'a>(&'a self, connection: &'a Connection, send_by: Option<tokio::time::Instant>) -> Caller<'a> {
+        Caller { subject: self.subject(), connection, lane: self.input.body.lane, mode: self.input.head.mode, send_by }
+    }
+
     fn result(&self, fate: Fate, reason: Option<Reason>, row: &ItemRow, external_id: Option<String>) -> Progress {
         Progress::Done(OperationResult {
             op: schemas::id::OpId::derived(self.key.partition.destination, self.decision.item, self.decision.version),
@@ -274,7 +278,7 @@ impl Write {
         };
         still_held()?;
         let operation = self.write_operation(job, send);
-        let caller = Caller { subject: job.subject(), connection, lane: job.input.body.lane, send_by };
+        let caller = job.caller(connection, send_by);
         let answer = self.accounts.call(caller, &Deliver(&operation)).await?;
         crate::failpoint::reached(Self::NAME, "send");
         Ok(answer)

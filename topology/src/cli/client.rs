@@ -63,7 +63,7 @@ impl Client {
     pub(super) async fn of(process: Process, user: &str) -> anyhow::Result<Self> {
         let http = engine::session::http_client().context("set up the HTTP client")?;
         let expires_at = process.runner.clock.now().plus(OWN_TOKEN_MAX);
-        let token = process.make_token(user, "command line", Some(expires_at)).await?;
+        let token = process.make_token(user, ("command line", true), Some(expires_at)).await?;
         let url = format!("http://{}", process.address()?);
         let (stop, stopped) = watch::channel(false);
         let people = process.means.accounts.people.clone();
@@ -102,6 +102,16 @@ impl Client {
             "{}",
             said("detail").or(said("title")).map_or_else(|| format!("SyncWell answered {status}"), str::to_owned)
         )
+    }
+
+    /// An answer that is read as it comes; a problem is an error in its own words.
+    pub(super) async fn open_stream(&self, request: RequestBuilder) -> anyhow::Result<reqwest::Response> {
+        let answer = request.send().await.with_context(|| format!("reach SyncWell at {}; is it up?", self.url))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let (status, json) = (answer.status(), answer.json::<Value>().await.unwrap_or_default());
+        bail!("{}", json["detail"].as_str().map_or_else(|| format!("SyncWell answered {status}"), str::to_owned))
     }
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {

@@ -85,7 +85,7 @@ impl Demo {
         let process = Process::open(&config, connectors::catalog(), Clock::real(), Roles::all()).await?;
         let mut tokens = Vec::new();
         for (name, ..) in PEOPLE {
-            tokens.push(process.make_token(name, "demo", None).await?);
+            tokens.push(process.make_token(name, ("demo", false), None).await?);
         }
         let client = Client::of(process, "demo").await?;
         let done = Box::pin(self.with(&client, &world, tokens, directory)).await;

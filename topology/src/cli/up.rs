@@ -29,6 +29,9 @@ pub struct FirstToken {
     /// Make and print another access token, as at the first start.
     #[arg(long)]
     new_token: bool,
+    /// Make and print a token with the operator's right: for `tail`, `rejects`, `replay`, `audit` and `token`.
+    #[arg(long)]
+    operator_token: bool,
 }
 
 /// `syncwell worker`.
@@ -66,8 +69,13 @@ pub(super) async fn play(config: &Config, roles: Roles, first: Option<FirstToken
     if let Some(first) = first {
         let has_token = process.means.accounts.people.has_lasting_token().await.context("look for access tokens")?;
         if first.new_token || !has_token {
-            let token = process.make_token(&first.user, "made at start", None).await?;
+            let token = process.make_token(&first.user, ("made at start", false), None).await?;
             print::say(&format!("access token of user {:?}, shown only now:", first.user));
+            print::data(&token);
+        }
+        if first.operator_token {
+            let token = process.make_token(&first.user, ("operator at start", true), None).await?;
+            print::say("access token with the operator's right, shown only now:");
             print::data(&token);
         }
     }

@@ -15,6 +15,12 @@ use uuid::Uuid;
 const TOPIC: TopicName = TopicName { kind: Kind::Settled, lane: None };
 
 #[tokio::test]
+async fn it_says_that_it_keeps_nothing_of_its_topics() {
+    let topic = schemas::topics::fetched(Lane::Hot).name;
+    assert_eq!(Bus::read(&*MemoryBus::new(), topic, 0, 0..10).await, Ok(None));
+}
+
+#[tokio::test]
 async fn it_does_what_every_bus_does() {
     contract::bus::check(MemoryBus::new(), "run").await;
 }

@@ -6,7 +6,6 @@
 
 use super::{ATTEMPTS_MAX, Ending, Job, Progress, SEND_MAX, Write, cannot, definite};
 use crate::{
-    accounts::Caller,
     bus::{Unreachable, still_held},
     calls::Find,
     item::{Claim, Guard, ItemKey, ItemRow, ItemState, Partition, Patch, Print},
@@ -252,7 +251,7 @@ impl Write {
         let to = prints.iter().map(|it| it.end).max().unwrap_or(row.ends_at);
         let window = Interval { from, to: Instant(to.0.saturating_add(1)) }.widened(FIND_TOLERANCE);
         let data_type = job.decision.data_type;
-        let caller = Caller { subject: job.subject(), connection, lane: job.input.body.lane, send_by: None };
+        let caller = job.caller(connection, None);
         let found = match self.accounts.read(caller, &Find(data_type, window)).await? {
             Ok(found) => found,
             Err(err) => return Ok(Err(err)),

@@ -2,7 +2,6 @@
 
 use super::{ATTEMPTS_MAX, Ending, Job, Progress, Write, definite, send_of};
 use crate::{
-    accounts::Caller,
     bus::{Unreachable, still_held},
     calls::Poll,
     item::{Guard, ItemRow, ItemState, Patch},
@@ -68,7 +67,7 @@ impl Write {
         let external_id = self.contents.open_external(job.subject(), row).await?;
         let Some(send) = send_of(job.decision, external_id.as_deref()) else { return Ok(Err(ProviderError::NotFound)) };
         let operation = self.write_operation(job, send);
-        let caller = Caller { subject: job.subject(), connection, lane: job.input.body.lane, send_by: None };
+        let caller = job.caller(connection, None);
         self.accounts.call(caller, &Poll(&operation, &row.handle)).await
     }
 

@@ -1,7 +1,6 @@
 //! How values look in columns.
 
 use super::cql::Value;
-use chrono::{DateTime, Utc};
 use schemas::time::Instant;
 use scylla::value::{CqlValue, MaybeUnset};
 use uuid::Uuid;
@@ -75,10 +74,4 @@ pub(super) fn part_of(name: &str, n: u8) -> i8 {
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     i8::try_from((hash ^ (hash >> 32)) % u64::from(n)).unwrap_or(0)
-}
-
-/// The month before or at which nothing was ever kept, and the one after: bounds of a look at all.
-pub(super) fn month(at: Instant) -> String {
-    let utc: DateTime<Utc> = at.utc();
-    utc.format("%Y-%m").to_string()
 }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     bus::Unreachable,
+    item::month_of,
     store::{
         Bearing, Log, Logged, Step, StepKey,
         common::{answering, kind_number, lane_number, topic_of},
@@ -98,7 +99,7 @@ struct StepColumns {
 impl Log for Cluster {
     async fn append(&self, step: Step) -> Result<Step, Unreachable> {
         let (stage, cause) = (step.key.stage.clone(), step.key.cause);
-        let stands = self.put_step(step).await?;
+        let stands = Box::pin(self.put_step(step)).await?;
         if stands.bearing == Bearing::Closes {
             self.forget_open(stands.key.sync).await?;
         }
@@ -256,7 +257,7 @@ impl Cluster {
         let put = events.map(|(event, it)| self.write(PUT_EVENT, (place.0, place.1, &it.3, event.bytes.clone())));
         let put: Vec<_> = put.collect();
         let put = stream::iter(put).buffer_unordered(CONCURRENT).try_collect::<()>();
-        future::try_join3(put, self.note_time(&step), self.note_opening(&step)).await?;
+        Box::pin(future::try_join3(put, self.note_time(&step), self.note_opening(&step))).await?;
         let values = vec![
             columns::text(&subject.0),
             columns::id(sync.0),
@@ -298,7 +299,7 @@ impl Cluster {
         if step.bearing != Bearing::Opens {
             return Ok(());
         }
-        let (subject, sync, month) = (&step.key.subject.0, step.key.sync, columns::month(step.at));
+        let (subject, sync, month) = (&step.key.subject.0, step.key.sync, month_of(step.at));
         let id = sync.0.as_bytes();
         future::try_join3(
             self.write(OPEN_SYNC, (shard_of(sync), id, subject)),

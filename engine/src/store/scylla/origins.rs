@@ -5,7 +5,11 @@
 //! it takes the next microsecond.
 
 use super::{CONCURRENT, Cluster, columns, cql::Way, items::data_type};
-use crate::{bus::Unreachable, clock::Clock, item::Origin};
+use crate::{
+    bus::Unreachable,
+    clock::Clock,
+    item::{Origin, month_of},
+};
 use futures::{StreamExt, TryStreamExt, stream};
 use schemas::{
     data_type::DataType,
@@ -46,6 +50,9 @@ const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Where a record leads: item, month, type, start, `source_at`.
 type Leads = (Vec<u8>, String, String, i64, i64);
 
+/// A row: where its record leads, when that was written, and which sync saw it last.
+type Columns = (Option<Leads>, Option<i64>, Option<Vec<u8>>);
+
 /// Whose records, and for which destination.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
@@ -69,7 +76,7 @@ impl Cluster {
     async fn get_origin(&self, place: &Place<'_>, record: &str) -> Result<Option<(Origin, i64)>, Unreachable> {
         let Place { subject, connection, destination } = *place;
         let key = (&subject.0, connection.0.as_bytes(), destination.0.as_bytes(), record);
-        let rows: Vec<(Option<Leads>, Option<i64>, Option<Vec<u8>>)> = self.read(GET, key).await?;
+        let rows: Vec<Columns> = self.read(GET, key).await?;
         // Who noted it may be between its two writes.
         let Some((Some(leads), Some(written_at), Some(seen_by))) = rows.into_iter().next() else { return Ok(None) };
         let (item, month, of_type, starts_at, source_at) = leads;
@@ -90,7 +97,7 @@ impl Cluster {
 
     pub(super) async fn put_origins(&self, subject: &Subject, origins: Vec<Origin>) -> Result<(), Unreachable> {
         let months: BTreeSet<(ConnectionId, ConnectionId, String)> =
-            origins.iter().map(|it| (it.connection, it.destination, columns::month(it.starts_at))).collect();
+            origins.iter().map(|it| (it.connection, it.destination, month_of(it.starts_at))).collect();
         for (connection, destination, month) in &months {
             let key = (&subject.0, connection.0.as_bytes(), destination.0.as_bytes(), month);
             self.write(PUT_MONTH, key).await?;
@@ -108,7 +115,7 @@ impl Cluster {
         let (is_older, is_same) =
             stands.as_ref().map_or((false, false), |(it, _)| (it.source_at > origin.source_at, leads_there(it)));
         if !is_older && !is_same {
-            let (month, of_type) = (columns::month(origin.starts_at), origin.data_type.name());
+            let (month, of_type) = (month_of(origin.starts_at), origin.data_type.name());
             let starts_at = origin.starts_at.0;
             let entry = (&subject.0, connection, destination, &month, of_type, starts_at, record);
             self.write(PUT_TIME, entry).await?;
@@ -135,7 +142,7 @@ impl Cluster {
     ) -> Result<Vec<Origin>, Unreachable> {
         let (connection, destination) = (place.connection.0.as_bytes(), place.destination.0.as_bytes());
         let subject = &place.subject.0;
-        let (first, last) = (columns::month(window.from), columns::month(window.to));
+        let (first, last) = (month_of(window.from), month_of(window.to));
         let months: Vec<(String,)> = self.read(MONTHS, (subject, connection, destination, first, last)).await?;
         let mut found = Vec::new();
         for (month,) in months {

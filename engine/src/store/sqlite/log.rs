@@ -28,7 +28,6 @@ pub(super) const UNSETTLED: &str = "SELECT subject, sync FROM syncs
     WHERE began_at IS NOT NULL AND ended = 0 AND sync > ?1 ORDER BY sync LIMIT ?2";
 pub(super) const SYNCS: &str = "SELECT sync, began_at, ended FROM syncs
     WHERE subject = ?1 AND began_at IS NOT NULL ORDER BY began_at DESC, num DESC LIMIT ?2";
-
 pub(super) const NUMBER: &str = "SELECT steps.num FROM syncs JOIN steps ON steps.sync = syncs.num
     WHERE syncs.subject = ?1 AND syncs.sync = ?2 AND steps.stage = ?3 AND steps.cause = ?4";
 pub(super) const SCAN: &str =

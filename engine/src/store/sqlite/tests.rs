@@ -247,6 +247,12 @@ fn no_read_grows_with_what_it_does_not_give() {
     check(log::SCAN, &[of_time, of_num]);
     check(log::SCAN_OF, &[of_time, of_num]);
     check(log::SYNCS, &["SEARCH syncs USING INDEX syncs_begun (subject=? AND began_at>?)"]);
+    let in_time =
+        ["SEARCH steps USING INDEX steps_at (at>? AND at<?)", "SEARCH syncs USING INTEGER PRIMARY KEY (rowid=?)"];
+    check(log::SCAN, &in_time);
+    check(log::SCAN_OF, &in_time);
+    let of_step = "SEARCH steps USING COVERING INDEX steps_key (sync=? AND stage=? AND cause=?)";
+    check(log::NUMBER, &[of_sync, of_step]);
     check(timers::GET, &["SEARCH timers USING PRIMARY KEY (stage=? AND event=?)"]);
     check(timers::DUE, &["SEARCH timers USING INDEX timers_at (at<?)"]);
     // In the order of the index, and only its first entry.

@@ -1,0 +1,53 @@
+//! Operators repair the past: a shadow that nobody sees, a diff, a repair that writes once, and rejects taken up again.
+
+mod bugs;
+mod rejects;
+mod shadows;
+
+use anyhow::{Context, Result, ensure};
+use connectors::simulator::Kit;
+use serde_json::{Value, json};
+use tests::{World, until};
+
+/// Runs a shadow to its end; what it found.
+pub(crate) async fn shadow(world: &World, name: &str, selection: Value) -> Result<Value> {
+    let body = json!({"name": name, "selection": selection});
+    let (status, begun) = world.operate("replays", Some(&body)).await?;
+    ensure!(status == 202, "the shadow was answered with {status}: {begun}");
+    let found = over(world, name, "looking").await?;
+    ensure!(found["replay"]["state"] == "planned", "{found}");
+    Ok(found)
+}
+
+/// A replay with its values, once it is no longer in this state.
+async fn over(world: &World, name: &str, state: &str) -> Result<Value> {
+    let look = async || {
+        let (_, found) = world.operate(&format!("replays/{name}?values=true"), None).await?;
+        Ok((found["replay"]["state"] != state).then_some(found))
+    };
+    until("a replay is over", look).await
+}
+
+/// Applies the plan of what a shadow found, to the end; what was done.
+pub(crate) async fn repair(world: &World, found: &Value) -> Result<Value> {
+    let plan = found["replay"]["plan"].as_str().context("a plan")?;
+    let (status, begun) = world.operate("repairs", Some(&json!({"plan": plan, "alone": true}))).await?;
+    ensure!(status == 202, "the repair was answered with {status}: {begun}");
+    let name = begun["replay"]["name"].as_str().context("a name")?;
+    let done = over(world, name, "repairing").await?;
+    ensure!(done["replay"]["state"] == "repaired", "{done}");
+    world.is_at_rest().await?;
+    Ok(done["replay"]["repair"].clone())
+}
+
+/// A part of what a shadow counted.
+pub(crate) fn total<'a>(found: &'a Value, part: &str) -> &'a Value {
+    &found["replay"]["totals"][part]
+}
+
+/// Calls at a provider that read.
+pub(crate) fn reads(kit: &Kit) -> Vec<String> {
+    let all = kit.journal();
+    let reads = all.iter().filter(|it| it.method == "GET" || it.path.contains("ollUp"));
+    reads.map(|it| format!("{} {}", it.method, it.path)).collect()
+}
