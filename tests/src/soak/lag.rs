@@ -106,6 +106,13 @@ impl Watch {
         lock(&self.state).backlog.unwrap_or(-1)
     }
 
+    /// Which partitions have one, and where their group stands.
+    pub(crate) fn waiting(&self) -> String {
+        let state = lock(&self.state);
+        let tell = |(place, it): (&Place, &(i64, Instant))| format!("{}/{} at {}", place.0, place.1, it.0);
+        state.waiting.iter().map(tell).collect::<Vec<_>>().join(", ")
+    }
+
     /// Waits until there is no backlog; says whether it went.
     pub(crate) async fn no_backlog_within(&self, patience: Duration) -> bool {
         let begun = Instant::now();

@@ -45,7 +45,6 @@ pub(crate) struct Shares {
 #[derive(Debug)]
 pub(crate) struct Person {
     pub(crate) number: u32,
-    pub(crate) subject: Subject,
     /// A token for the API.
     pub(crate) token: String,
     pub(crate) athlete: u64,
@@ -118,9 +117,9 @@ async fn person(process: &Process, outside: &Outside, folders: &Path, number: u3
         };
         process.connect.configure(&subject, &command).await?;
     }
-    let token = process.make_token(&name, "soak", None).await?;
+    let token = process.make_token(&name, ("soak", false), None).await?;
     let outside = Sources { strava: outside.strava.clone(), google: outside.google.clone() };
-    Ok(Arc::new(Person { number, subject, token, athlete, user, rides, source, destinations, outside }))
+    Ok(Arc::new(Person { number, token, athlete, user, rides, source, destinations, outside }))
 }
 
 /// A person's folder.
@@ -167,7 +166,8 @@ pub(crate) async fn load(
         for (person, record) in people.iter().zip(&mut records) {
             person.change(record, day, (round, version));
         }
-        let posts = people.iter().map(|person| person.post(&http, &api, &book, day, (round, version)));
+        let post = |person: Arc<Person>| person.post(http.clone(), api.clone(), book.clone(), day, (round, version));
+        let posts = people.clone().into_iter().map(post);
         stream::iter(posts).buffer_unordered(POSTS).try_collect::<Vec<()>>().await?;
     }
     Ok(())
@@ -190,10 +190,10 @@ impl Person {
 
     /// Sends one command until it is accepted: the key is the same each time.
     async fn post(
-        &self,
-        http: &reqwest::Client,
-        api: &str,
-        book: &Book,
+        self: Arc<Self>,
+        http: reqwest::Client,
+        api: String,
+        book: Arc<Book>,
         day: Instant,
         (round, version): (u32, u32),
     ) -> Result<()> {

@@ -35,6 +35,8 @@ pub(crate) struct Row {
     /// From the end of the fault to the end of the last sync.
     pub(crate) recovery_s: f64,
     pub(crate) remarks: Vec<String>,
+    /// One sync that did not end as done, or one record that is lost.
+    pub(crate) example: Option<String>,
     /// Why it was not run, if it was not.
     pub(crate) left_out: Option<String>,
     #[serde(skip)]
@@ -81,8 +83,18 @@ pub(crate) fn print(rows: &[Row], (left, backlog): (&Left, i64), took: Duration,
         print::json(&all)?;
         return Ok(is_good);
     }
-    let head =
-        ["round", "syncs", "lost", "doubled", "out of order", "sent again", "longest stall s", "recovery s", "remarks"];
+    let head = [
+        "round",
+        "syncs",
+        "lost",
+        "doubled",
+        "beyond the bound",
+        "out of order",
+        "sent again",
+        "longest stall s",
+        "recovery s",
+        "remarks",
+    ];
     let mut cells: Vec<Vec<String>> = rows.iter().map(Row::cells).collect();
     let sum = |of: fn(&Row) -> u32| rows.iter().map(of).sum::<u32>().to_string();
     let longest = |of: fn(&Row) -> f64| format!("{:.0}", rows.iter().map(of).fold(0.0, f64::max));
@@ -99,6 +111,9 @@ pub(crate) fn print(rows: &[Row], (left, backlog): (&Left, i64), took: Duration,
         format!("{:.0} s in all", took.as_secs_f64()),
     ]);
     print::data(&table(&head, &cells));
+    for row in rows {
+        row.example.iter().for_each(|it| print::say(&format!("soak: in {}: {it}", row.round)));
+    }
     let timer = left.timer.as_deref().map_or_else(|| "no timer".into(), |it| format!("a timer at {it}"));
     print::data(&format!("left in the end: {} open syncs, {timer}, {backlog} messages not done", left.syncs));
     Ok(is_good)

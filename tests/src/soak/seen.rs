@@ -64,9 +64,12 @@ pub(crate) fn judge(
     for row in rows.iter_mut().filter(|it| it.left_out.is_none()) {
         for person in people {
             for place in places(person) {
-                let place = (place, row.number, person.number);
+                let place = (*place, row.number, person.number);
                 let there = held.get(&place).map_or(&[][..], Vec::as_slice);
-                row.lost += u32::from(there.iter().max().is_none_or(|it| *it < shares.versions));
+                if there.iter().max().is_none_or(|it| *it < shares.versions) {
+                    row.lost += 1;
+                    row.example.get_or_insert_with(|| format!("person {} in {}: {there:?}", place.2, place.0));
+                }
                 let written = writes.get(&place).map_or(&[][..], Vec::as_slice);
                 let sum = summed(written, there.len());
                 row.doubled(sum.doubled);
@@ -94,7 +97,7 @@ fn close(row: &mut Row, book: &Book, ends: &HashMap<String, String>) {
     let mut others: BTreeMap<&str, u32> = BTreeMap::new();
     for end in syncs.iter().filter_map(|it| ends.get(&it.0)).filter(|it| *it != "done") {
         *others.entry(end.split(' ').next().unwrap_or_default()).or_default() += 1;
-        tracing::info!(end, "a sync ended otherwise");
+        row.example.get_or_insert_with(|| end.clone());
     }
     row.remarks.extend(others.into_iter().map(|(end, count)| format!("{count} {end}")));
 }
