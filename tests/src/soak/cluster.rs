@@ -182,7 +182,12 @@ impl Cluster {
         let binary = std::env::current_exe().unwrap_or_default().with_file_name("syncwell-under-test");
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "umask 0; exec \"$0\" \"$@\""]).arg(binary);
-        command.env_clear().env("SYNCWELL_CONFIG", self.directory.join("config.toml")).stdin(Stdio::null());
+        let log = std::env::var("SYNCWELL_LOG");
+        command
+            .env_clear()
+            .envs(log.map(|it| ("SYNCWELL_LOG", it)))
+            .env("SYNCWELL_CONFIG", self.directory.join("config.toml"))
+            .stdin(Stdio::null());
         command
     }
 }

@@ -35,8 +35,8 @@ pub(crate) struct Row {
     /// From the end of the fault to the end of the last sync.
     pub(crate) recovery_s: f64,
     pub(crate) remarks: Vec<String>,
-    /// One sync that did not end as done, or one record that is lost.
-    pub(crate) example: Option<String>,
+    /// Syncs that did not end as done, and records that are not as they must be: some of each.
+    pub(crate) examples: Vec<String>,
     /// Why it was not run, if it was not.
     pub(crate) left_out: Option<String>,
     #[serde(skip)]
@@ -112,7 +112,7 @@ pub(crate) fn print(rows: &[Row], (left, backlog): (&Left, i64), took: Duration,
     ]);
     print::data(&table(&head, &cells));
     for row in rows {
-        row.example.iter().for_each(|it| print::say(&format!("soak: in {}: {it}", row.round)));
+        row.examples.iter().take(10).for_each(|it| print::say(&format!("soak: in {}: {it}", row.round)));
     }
     let timer = left.timer.as_deref().map_or_else(|| "no timer".into(), |it| format!("a timer at {it}"));
     print::data(&format!("left in the end: {} open syncs, {timer}, {backlog} messages not done", left.syncs));

@@ -68,10 +68,13 @@ pub(crate) fn judge(
                 let there = held.get(&place).map_or(&[][..], Vec::as_slice);
                 if there.iter().max().is_none_or(|it| *it < shares.versions) {
                     row.lost += 1;
-                    row.example.get_or_insert_with(|| format!("person {} in {}: {there:?}", place.2, place.0));
+                    row.examples.push(format!("person {} in {}: {there:?}", place.2, place.0));
                 }
                 let written = writes.get(&place).map_or(&[][..], Vec::as_slice);
                 let sum = summed(written, there.len());
+                if sum != (Sum { sent_again: 0, ..Sum::default() }) && row.examples.len() < 8 {
+                    row.examples.push(format!("person {} in {}: {written:?}", place.2, place.0));
+                }
                 row.doubled(sum.doubled);
                 row.out_of_order += sum.out_of_order;
                 row.sent_again += sum.sent_again;
@@ -94,10 +97,14 @@ fn close(row: &mut Row, book: &Book, ends: &HashMap<String, String>) {
     if let (Some(last), Some(over)) = (last, row.fault_over) {
         row.recovery_s = last.saturating_duration_since(over).as_secs_f64();
     }
+    let mut n_told = 0;
     let mut others: BTreeMap<&str, u32> = BTreeMap::new();
     for end in syncs.iter().filter_map(|it| ends.get(&it.0)).filter(|it| *it != "done") {
         *others.entry(end.split(' ').next().unwrap_or_default()).or_default() += 1;
-        row.example.get_or_insert_with(|| end.clone());
+        if n_told == 0 {
+            row.examples.push(end.clone());
+        }
+        n_told += 1;
     }
     row.remarks.extend(others.into_iter().map(|(end, count)| format!("{count} {end}")));
 }
@@ -146,7 +153,7 @@ fn held(outside: &Outside, folders: &Path, people: &[Arc<Person>]) -> BTreeMap<P
             let entries = fs::read_dir(folder(folders, person.number).join("workout"));
             for entry in entries.into_iter().flatten().flatten() {
                 let stored = fs::read(entry.path()).ok().and_then(|it| serde_json::from_slice::<Value>(&it).ok());
-                hold("folder", &stored.unwrap_or_default()["record"]["body"]["title"]);
+                hold("folder", &stored.unwrap_or_default()["record"]["body"]["workout"]["title"]);
             }
         } else {
             for id in outside.strava.activities(person.athlete) {
