@@ -1,7 +1,9 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: build test tests-here tests-cluster check audit bench stack foreign compose release
+.PHONY: build test tests-here tests-cluster check audit bench soak stack foreign compose release
 
 CARGO ?= cargo
+# How much `make soak` does: full (about half an hour) or small (a few minutes).
+SIZE ?= full
 VENV := target/venv
 
 build:
@@ -50,6 +52,12 @@ audit:
 
 bench:
 	$(CARGO) bench --package benches
+
+# Faults on a cluster of real processes and servers, with figures; one of three brokers is killed in a full run.
+soak:
+	$(CARGO) build --release --package tests --bins
+	python3 tests/stack/stack.py run -- target/release/syncwell-soak --size $(SIZE)
+	[ $(SIZE) = small ] || python3 tests/stack/stack.py run --brokers 3 -- target/release/syncwell-soak --size full --only broker
 
 # Kafka, Cassandra in ScyllaDB's place, and a schema registry, until `python3 tests/stack/stack.py down`.
 stack:

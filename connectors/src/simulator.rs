@@ -17,7 +17,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -30,6 +30,7 @@ pub struct Kit {
     changed: watch::Sender<usize>,
     faults: Arc<Mutex<Vec<Fault>>>,
     clock_offset_ms: Arc<AtomicI64>,
+    keeps_bodies: Arc<AtomicBool>,
 }
 
 /// One request that came in.
@@ -51,6 +52,9 @@ pub struct Entry {
     pub status: u16,
     /// What it did to the simulator's state, as its handlers noted: `create`, `update`, `delete` and the record's id.
     pub effect: Option<String>,
+    /// The body of a request that had an effect, if [`Kit::keep_bodies`] asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Bytes>,
 }
 
 /// A fault to commit.
@@ -109,6 +113,7 @@ impl Default for Kit {
             changed: watch::channel(0).0,
             faults: Arc::default(),
             clock_offset_ms: Arc::default(),
+            keeps_bodies: Arc::default(),
         }
     }
 }
@@ -152,6 +157,11 @@ impl Kit {
         let mut changed = self.changed.subscribe();
         let wait = changed.wait_for(|_| lock(&self.journal).iter().any(&fits));
         tokio::time::timeout(Duration::from_secs(30), wait).await.is_ok_and(|it| it.is_ok())
+    }
+
+    /// From now on the journal holds what was written, too: the bodies of requests that had an effect.
+    pub fn keep_bodies(&self) {
+        self.keeps_bodies.store(true, Ordering::Relaxed);
     }
 
     /// Forgets the journal.
@@ -248,8 +258,10 @@ async fn around(State(kit): State<Kit>, request: Request, next: Next) -> Respons
         body_bytes: body.len(),
         status: CUT,
         effect: None,
+        body: None,
         token,
     };
+    let kept = kit.keeps_bodies.load(Ordering::Relaxed).then(|| body.clone());
     let fault = kit.due(&entry.method, &entry.path, &entry.token);
     if let Some(FaultKind::Slow(wait)) = &fault {
         tokio::time::sleep(*wait).await;
@@ -263,6 +275,7 @@ async fn around(State(kit): State<Kit>, request: Request, next: Next) -> Respons
         _ => next.run(Request::from_parts(parts, Body::from(body))).await,
     };
     entry.effect = response.extensions().get::<Effect>().map(|it| it.0.clone());
+    entry.body = kept.filter(|_| entry.effect.is_some());
     match &fault {
         Some(FaultKind::ReplyLost) => response = cut(Bytes::new()),
         Some(FaultKind::HalfBody) => {

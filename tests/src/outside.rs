@@ -25,6 +25,8 @@ pub struct Outside {
     pub google: google_health::simulator::Simulator,
     servers: [Running; 2],
     place: Place,
+    /// Calls of everybody in a quarter-hour.
+    calls_max: u32,
 }
 
 impl Outside {
@@ -33,21 +35,30 @@ impl Outside {
     /// # Errors
     /// When no port is free.
     pub async fn start(now: Instant) -> Result<Self> {
+        Self::start_for(now, 10_000).await
+    }
+
+    /// The same for more people: with so many calls of everybody in a quarter-hour, and ten times as many in a day.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub async fn start_for(now: Instant, calls_max: u32) -> Result<Self> {
+        let limits = [calls_max, calls_max.saturating_mul(10)];
         let options = strava::simulator::Options {
             client_id: CLIENT.0.into(),
             client_secret: CLIENT.1.into(),
-            calls_max: [10_000, 100_000],
-            reads_max: [10_000, 100_000],
+            calls_max: limits,
+            reads_max: limits,
             ..strava::simulator::Options::default()
         };
         let strava = strava::simulator::Simulator::new(Kit::default(), options);
         let google = google_health::simulator::Simulator::new(Kit::default());
-        google.set_calls_max(100_000);
+        google.set_calls_max(limits[1]);
         strava.kit.set_now(now);
         google.kit().set_now(now);
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let servers = [strava.start(any_port).await?, google.start(any_port).await?];
-        Ok(Self { strava, google, servers, place: Place::new().await? })
+        Ok(Self { strava, google, servers, place: Place::new().await?, calls_max })
     }
 
     /// Adds a person who has an empty account at both.
@@ -87,11 +98,12 @@ impl Outside {
             ..ProviderConfig::default()
         };
         let [strava, google] = [&self.servers[0].url, &self.servers[1].url];
-        let wide = [("quarter", 10_000), ("day", 100_000), ("reads_quarter", 10_000), ("reads_day", 100_000)];
+        let (quarter, day) = (self.calls_max, self.calls_max.saturating_mul(10));
+        let wide = [("quarter", quarter), ("day", day), ("reads_quarter", quarter), ("reads_day", day)];
         let google = ProviderConfig {
             verify_token: Some(VERIFY_TOKEN.into()),
             keyset_file: Some(keyset_file),
-            ..provider(google.clone(), google, &[("user_minute", 100_000)])
+            ..provider(google.clone(), google, &[("user_minute", day)])
         };
         let providers: BTreeMap<_, _> = [
             ("strava".to_owned(), provider(format!("{strava}/api/v3"), strava, &wide)),

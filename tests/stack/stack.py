@@ -345,7 +345,8 @@ def run(n_brokers, command):
         stack.up(n_brokers)
         return subprocess.call(command, env={**os.environ, **stack.urls()})
     finally:
-        stack.down()
+        # A server that was restarted meanwhile has another process id.
+        Stack(stack.directory).down()
         shutil.rmtree(stack.directory, ignore_errors=True)
 
 

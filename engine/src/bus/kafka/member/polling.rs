@@ -29,6 +29,9 @@ use tokio::sync::watch;
 
 /// How often positions are noted for the group, and partitions are rested or resumed.
 const TICK: Duration = Duration::from_millis(100);
+/// How often all positions are told again, moved or not: a commit that was under way while the group rebalanced may be
+/// lost without a word.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
 /// The longest sleep while there is nothing; news end it.
 const SLEEP_MAX: Duration = Duration::from_millis(50);
 /// The most messages that are handed over at once.
@@ -88,7 +91,7 @@ impl Polling {
         let consumer = self.consumer().map_err(|err| format!("no member of a group can be made: {err}"))?;
         let context = consumer.context().clone();
         let (mut batch, mut n_idle) = (Vec::new(), 0);
-        let (mut resting, mut ticked) = (HashSet::new(), Instant::now());
+        let (mut resting, mut ticked, mut told) = (HashSet::new(), Instant::now(), Instant::now());
         while !self.shared.is_stopped() {
             if !context.pulse.beat() || context.tenures().values().any(|it| !it.is_held()) {
                 // A process that was frozen may have been given up by the group: it begins again, with nothing.
@@ -115,6 +118,10 @@ impl Polling {
             }
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
+                if told.elapsed() >= TELL_AGAIN {
+                    told = Instant::now();
+                    context.recommit.store(true, Ordering::Release);
+                }
                 commit(&consumer, &context);
                 rest(&consumer, &context, &mut resting);
             }
