@@ -1,5 +1,5 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: build test check audit bench stack foreign compose release
+.PHONY: build test check audit bench bench-cluster stack foreign compose release
 
 CARGO ?= cargo
 VENV := target/venv
@@ -37,6 +37,12 @@ audit:
 
 bench:
 	$(CARGO) bench --package benches
+
+# On real servers, beside a bare relay and a Kafka Streams program doing the same: ratios out of one run.
+bench-cluster:
+	mvn --quiet --batch-mode --file benches/cluster/streams/pom.xml package
+	$(CARGO) build --release --package topology --package benches
+	python3 tests/stack/stack.py run -- target/release/cluster-bench
 
 # Real servers (Kafka, a CQL store, a schema registry) are not part of this version: everything runs embedded.
 stack:

@@ -7,7 +7,7 @@ mod settle;
 mod write;
 
 pub use fetch::Fetch;
-pub use normalize::Normalize;
+pub use normalize::{Believed, Normalize};
 pub use resolve::Resolve;
 pub use settle::Settle;
 pub use write::Write;
