@@ -1,5 +1,5 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: build test check audit bench bench-cluster stack foreign compose release
+.PHONY: build test tests-here tests-cluster check audit bench bench-cluster stack foreign compose release
 
 CARGO ?= cargo
 VENV := target/venv
@@ -7,14 +7,27 @@ VENV := target/venv
 build:
 	$(CARGO) build --release
 
-# Everything that can be tested on one machine: the embedded backends, the simulators, foreign readers.
+# Everything: foreign readers, the embedded backends, and the same on real servers (Kafka, Cassandra in ScyllaDB's
+# place, a schema registry), which are started for it and stopped again. How they are found: tests/stack/stack.py.
 test: foreign compose
+	python3 tests/stack/stack.py run -- $(MAKE) tests-here tests-cluster
+
+tests-here:
 	$(CARGO) test --workspace
+
+# The scenarios and the crash sweep once more, on the servers that the environment names.
+tests-cluster:
+ifdef SYNCWELL_TEST_BUS
+	SYNCWELL_TEST_WORLD=cluster $(CARGO) test --package tests --test suite
+else
+	@echo "LEFT OUT: the scenarios and the crash sweep on real servers; tests/stack/stack.py says what is missing"
+endif
 
 # Readers of other makers read what we wrote, and count what we read.
 foreign: $(VENV)/ready
 	$(VENV)/bin/python schemas/tests/foreign.py
 	$(VENV)/bin/python connectors/src/files/fixtures/fitdecode.py --check
+	$(VENV)/bin/python tests/consumers.py
 
 # Where no Docker engine runs, docker-compose.yml is checked against the Compose Specification and the binary.
 compose: $(VENV)/ready
@@ -44,9 +57,9 @@ bench-cluster:
 	$(CARGO) build --release --package topology --package benches
 	python3 tests/stack/stack.py run -- target/release/cluster-bench
 
-# Real servers (Kafka, a CQL store, a schema registry) are not part of this version: everything runs embedded.
+# Kafka, Cassandra in ScyllaDB's place, and a schema registry, until `python3 tests/stack/stack.py down`.
 stack:
-	@echo "this version runs on memory:// and sqlite:// alone; there is no server to start"
+	python3 tests/stack/stack.py up
 
 release:
 	$(CARGO) build --release --locked

@@ -1,10 +1,11 @@
 //! The HTTP API: handlers that translate and delegate.
 //!
 //! Read in this order: [`App`] (what it delegates to) and [`router`] (every route, in one table), [`problem`] (every
-//! error), then the handlers: `connections`, `configs`, `jobs`, `stream`, `imports`, `records`, `webhooks`, `system`.
-//! `edge` bounds what a request may cost, `auth` says whose it is, [`serve`] runs connections. [`probes`] is all that a
-//! process without the API serves.
+//! error), then the handlers: `connections`, `configs`, `jobs`, `stream`, `imports`, `records`, `analytics`,
+//! `webhooks`, `system`. `edge` bounds what a request may cost, `auth` says whose it is, [`serve`] runs connections.
+//! [`probes`] is all that a process without the API serves.
 
+mod analytics;
 mod app;
 mod auth;
 mod configs;

@@ -1,6 +1,6 @@
 //! The OpenAPI document, from the handlers.
 
-use crate::{configs, connections, imports, jobs, problem, providers, records, stream, system, webhooks};
+use crate::{analytics, configs, connections, imports, jobs, problem, providers, records, stream, system, webhooks};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -23,6 +23,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         configs::list, configs::put, configs::remove,
         jobs::list, jobs::submit, jobs::status, stream::events,
         imports::import, records::explain, records::of_job,
+        analytics::get, analytics::put,
         webhooks::hear, webhooks::handshake,
     ),
     security(("bearer" = [])),

@@ -1,7 +1,7 @@
 //! Every route, in one table.
 
 use crate::{
-    App,
+    App, analytics,
     app::{Shared, Web},
     configs, connections,
     edge::{Pace, bounded, observed, panicked},
@@ -37,6 +37,7 @@ pub(crate) fn routes() -> Vec<(&'static str, Pace, MethodRouter<Shared>)> {
         ("/v1/sync-jobs/{id}/records", Pace::Quick, get(records::of_job)),
         ("/v1/imports", Pace::Import, post(imports::import)),
         ("/v1/records/{id}/explain", Pace::Quick, get(records::explain)),
+        ("/v1/user/me/analytics", Pace::Quick, get(analytics::get).put(analytics::put)),
         ("/v1/webhooks/{provider}", Pace::Quick, get(webhooks::handshake).post(webhooks::hear)),
     ]);
     routes

@@ -9,7 +9,7 @@ use connectors::{
     strava::simulator::{Athlete, Options, Simulator},
 };
 use engine::{
-    bus::{Position, Subscription},
+    bus::{Busy, Delivery, Subscription},
     clock::Clock,
     connect::ConfigCommand,
     intake::{Intake, SyncCommand},
@@ -201,10 +201,7 @@ impl World {
         while n_settled < n_jobs {
             let batch = settled.next(256, 64 << 20).await?;
             n_settled += batch.len();
-            let position = |partition, next| Position { topic: topics::SETTLED.name, partition, next };
-            let positions: BTreeMap<_, _> = batch.iter().map(|it| (it.partition, it.offset + 1)).collect();
-            let positions: Vec<_> = positions.into_iter().map(|(partition, next)| position(partition, next)).collect();
-            settled.commit(&positions).await?;
+            batch.iter().filter_map(Delivery::begin).for_each(Busy::done);
         }
         Ok(())
     }

@@ -1,6 +1,11 @@
 //! The port to transport: it may repeat a message and may lose all of them, but keeps the order of a key.
 
+pub mod kafka;
 pub mod memory;
+pub mod registry;
+mod tenure;
+
+pub use self::tenure::{Budget, Busy, Pulse, Tenure, still_held};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -27,7 +32,7 @@ pub struct Message {
 }
 
 /// Something that was published.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Delivery {
     /// From which topic.
     pub topic: TopicName,
@@ -35,21 +40,25 @@ pub struct Delivery {
     pub partition: i32,
     /// Its place in the partition, ascending; there may be gaps.
     pub offset: i64,
-    /// The person.
+    /// The person; [`NO_KEY`] where the message has none.
     pub key: Subject,
     /// The framed event.
     pub bytes: Bytes,
+    /// Why nobody can read it, if the bus knows already: `bytes` are then as they came.
+    pub unreadable: Option<String>,
+    /// What its receiver holds of the partition.
+    pub tenure: Tenure,
 }
 
-/// How far a group has come in one partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// Of which topic.
-    pub topic: TopicName,
-    /// Of which partition.
-    pub partition: i32,
-    /// The next offset to read (not the last one read).
-    pub next: i64,
+/// The key of messages that have none: they are not ours.
+pub const NO_KEY: &str = "none";
+
+impl Delivery {
+    /// Begins the work on it; none if the partition is no longer held.
+    #[must_use]
+    pub fn begin(&self) -> Option<Busy> {
+        self.tenure.begin(self.offset)
+    }
 }
 
 /// Transport.
@@ -71,7 +80,7 @@ pub trait Bus: fmt::Debug + Send + Sync {
     fn backlog(&self) -> Backlog;
 }
 
-/// How much was published and not yet committed by every group that subscribed to it.
+/// How much was published and is not yet done by every group that subscribed to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Messages.
@@ -80,19 +89,21 @@ pub struct Backlog {
     pub bytes: usize,
 }
 
-/// A member of a group. Dropping it leaves the group; what it did not commit is delivered again.
+/// A member of a group. Dropping it leaves the group; what is not done is delivered again.
+///
+/// What has come is counted as done by [`Busy::done`]; how far that is without a hole, the bus notes for the group by
+/// itself, soon, and at the latest when the partition goes to another member.
 #[async_trait]
 pub trait Subscription: fmt::Debug + Send {
     /// The next messages: waits for one, then takes what is there, up to these many and about these many bytes
-    /// (one message is always given, however large). Safe to cancel: what was not returned is not lost.
+    /// (one message is always given, however large). Safe to cancel: what was not returned is not lost. A partition
+    /// of which too much is on its way gives nothing until there is less.
     ///
     /// # Errors
     /// When the bus cannot be reached.
     async fn next(&mut self, count_max: usize, bytes_max: usize) -> Result<Vec<Delivery>, Unreachable>;
 
-    /// Says how far the group has come.
-    ///
-    /// # Errors
-    /// When the bus cannot be reached; the messages may then be delivered again.
-    async fn commit(&mut self, positions: &[Position]) -> Result<(), Unreachable>;
+    /// Leaves the group. When this returns, all tenures have ended, and what was done is noted for the group if the
+    /// bus could be reached.
+    async fn leave(&mut self);
 }

@@ -2,7 +2,7 @@
 
 use crate::{bus::Unreachable, contents::Contents, item::ItemRow, vault::Sealed};
 use bytes::Bytes;
-use schemas::id::{ItemId, Subject};
+use schemas::id::{ConnectionId, ItemId, Subject};
 
 /// A sealed value as one column: the key's version, then nonce and ciphertext.
 pub(crate) fn pack(sealed: &Sealed) -> Bytes {
@@ -37,6 +37,19 @@ impl Contents {
         }
         let sealed = unpack(sealed).ok_or_else(|| Unreachable(format!("a column of row {id} is cut off")))?;
         self.vault.unseal(subject, sealed.key_version, id.as_bytes(), &sealed.bytes).await
+    }
+
+    /// Keyed hash of a record's id at a connection.
+    ///
+    /// # Errors
+    /// When the vault cannot be reached.
+    pub async fn origin_key(
+        &self,
+        subject: &Subject,
+        connection: ConnectionId,
+        record: &str,
+    ) -> Result<String, Unreachable> {
+        self.vault.keyed_hash(subject, "origin", format!("{connection}/{record}").as_bytes()).await
     }
 
     /// Seals the id that an item has at its destination.

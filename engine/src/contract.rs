@@ -5,6 +5,7 @@
 pub mod bus;
 mod items;
 mod rows;
+pub mod servers;
 pub mod store;
 
 use schemas::{

@@ -7,8 +7,8 @@ use crate::{
     failpoint,
     people::{Config, Connection, ConnectionState, People},
     provider::{Part, Profile},
-    runner::{Runner, message},
-    stage::root,
+    runner::Runner,
+    stage::{message, root},
     status::{Status, Story},
 };
 use schemas::{

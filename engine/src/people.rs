@@ -106,6 +106,23 @@ pub struct AccessToken {
     pub label: String,
 }
 
+/// Whether a person lets analysts see what is released of their records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnalyticsConsent {
+    /// Whether they said yes.
+    pub enabled: bool,
+    /// When they last changed their mind; absent if they never said anything.
+    pub changed_at: Option<Instant>,
+}
+
+impl AnalyticsConsent {
+    /// Whether what happened at that moment may be released: not what happened before they said yes.
+    #[must_use]
+    pub fn covers(&self, at: Instant) -> bool {
+        self.enabled && self.changed_at.is_some_and(|it| it <= at)
+    }
+}
+
 /// The rows of people.
 #[derive(Clone, Debug)]
 pub struct People {
@@ -253,6 +270,33 @@ impl People {
     ) -> Result<bool, Unreachable> {
         let id = format!("{source}:{destination}:{data_type}");
         self.put(subject, "checkpoint", &id, expected, checkpoint, &[]).await
+    }
+
+    /// Whether a person lets analysts see what is released of their records: no, unless they said yes.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn analytics(&self, subject: &Subject) -> Result<AnalyticsConsent, Unreachable> {
+        Ok(self.get(subject, "consent", "analytics").await?.map_or_else(AnalyticsConsent::default, |it| it.1))
+    }
+
+    /// Notes whether a person lets analysts see what is released of their records. Saying the same again changes
+    /// nothing, so that a yes stays as old as it is.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn set_analytics(&self, subject: &Subject, enabled: bool) -> Result<AnalyticsConsent, Unreachable> {
+        loop {
+            let found: Option<(i64, AnalyticsConsent)> = self.get(subject, "consent", "analytics").await?;
+            if let Some((_, stands)) = found.filter(|it| it.1.enabled == enabled) {
+                return Ok(stands);
+            }
+            let consent = AnalyticsConsent { enabled, changed_at: Some(self.clock.now()) };
+            let version = found.map_or(0, |it| it.0);
+            if self.put(subject, "consent", "analytics", version, &consent, &[]).await? {
+                return Ok(consent);
+            }
+        }
     }
 
     /// Notes a new access token of a person.

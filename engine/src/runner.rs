@@ -5,12 +5,11 @@
 
 use crate::{
     backoff::backoff,
-    bus::{Bus, Delivery, Message, Position, Unreachable},
+    bus::{Bus, Busy, Delivery, Message, Unreachable, still_held},
     clock::Clock,
     failpoint,
     lanes::Lanes,
-    offsets::OffsetTracker,
-    stage::{AnyAnswer, AnyStage, Later, Work, lane_of, logged},
+    stage::{AnyAnswer, AnyStage, Later, Work, lane_of, logged, message},
     store::{Bearing, Logged, Step, StepKey, Store, Timer},
     topology::{Node, Topology},
 };
@@ -22,16 +21,14 @@ use schemas::{
     time::Instant,
     topics::{self, TopicName},
 };
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 use tracing::{Instrument, error, info_span, warn};
 
-/// The most deliveries that a stage holds at once.
-const INFLIGHT_MAX: usize = 1_000;
-/// The most bytes of deliveries that a stage holds at once.
-const INFLIGHT_BYTES_MAX: usize = 64 << 20;
-/// The most deliveries taken in one micro-batch.
-const BATCH_MAX: usize = 256;
+/// The most deliveries, and bytes of them, taken in one micro-batch; how many are held in all, the bus bounds.
+const BATCH_MAX: (usize, usize) = (256, 16 << 20);
+/// The largest original that travels with its rejection; of a larger one only the place is told.
+const ORIGINAL_BYTES_MAX: usize = 900_000;
 /// How many a stage works on at the same time.
 const RUNNING_MAX: usize = 64;
 /// How long a drain waits for work in flight.
@@ -74,7 +71,11 @@ impl Runner {
             messages.push(message(&step.key.subject, root));
         }
         messages.extend(step.outputs.iter().map(|it| message(&step.key.subject, it)));
-        if messages.is_empty() { Ok(()) } else { self.bus.publish(messages).await }
+        if messages.is_empty() {
+            return Ok(());
+        }
+        still_held()?;
+        self.bus.publish(messages).await
     }
 
     /// Appends the event that begins a sync, unless it is there; returns the one that stands.
@@ -201,11 +202,6 @@ impl Runner {
     }
 }
 
-/// A logged event as it is published.
-pub(crate) fn message(subject: &Subject, event: &Logged) -> Message {
-    Message { topic: event.topic, key: subject.clone(), id: event.id, bytes: event.bytes.clone() }
-}
-
 /// One stage at work.
 #[derive(Debug)]
 struct Worker {
@@ -243,53 +239,34 @@ impl Worker {
         let lane = lane_of(self.node.from).name();
         let group = format!("syncwell.{lane}.{}", self.stage().name());
         let mut subscription = self.runner.bus.subscribe(&group, &[self.node.from]).await?;
-        let mut trackers: HashMap<(TopicName, i32), OffsetTracker> = HashMap::new();
         let mut lanes: Lanes<LaneKey, Subject, Input> = Lanes::new(self.stage().at_once(), RUNNING_MAX);
         let mut running = JoinSet::new();
-        let (mut n_held, mut bytes_held, mut stopping) = (0, 0, false);
+        let mut stopping = false;
         let mut drained_by = tokio::time::Instant::now();
         loop {
             while let Some((key, input)) = lanes.start() {
+                let Some(busy) = input.delivery.begin() else {
+                    // The partition went to another member, who does it.
+                    count(self.stage().name(), lane, "dropped");
+                    lanes.done(&key);
+                    continue;
+                };
                 let worker = self.clone();
-                running.spawn(async move { (key, worker.handle(&input).await.map(|()| input.delivery)) });
-            }
-            let advanced = trackers.iter_mut().filter_map(|((topic, partition), tracker)| {
-                tracker.advance().map(|next| Position { topic: *topic, partition: *partition, next })
-            });
-            let advanced: Vec<_> = advanced.collect();
-            if !advanced.is_empty() {
-                subscription.commit(&advanced).await?;
-                failpoint::reached(self.stage().name(), "acknowledge");
+                running.spawn(async move { (key, worker.held(&input, busy).await) });
             }
             if stopping && running.is_empty() {
-                return Ok(());
+                break;
             }
-            let has_room = !stopping && n_held < INFLIGHT_MAX && bytes_held < INFLIGHT_BYTES_MAX;
             tokio::select! {
-                batch = subscription.next(BATCH_MAX.min(INFLIGHT_MAX - n_held.min(INFLIGHT_MAX)), INFLIGHT_BYTES_MAX), if has_room => {
-                    let batch = batch?;
-                    for delivery in &batch {
-                        n_held += 1;
-                        bytes_held += delivery.bytes.len();
-                        trackers.entry((delivery.topic, delivery.partition)).or_default().delivered(delivery.offset);
-                    }
-                    for (input, undecodable) in self.take(batch).await? {
-                        if let Some(input) = input {
-                            let head = input.work.head();
-                            lanes.push((head.subject.clone(), input.work.lane()), head.subject.clone(), input);
-                        } else if let Some(delivery) = undecodable {
-                            n_held -= 1;
-                            bytes_held -= delivery.bytes.len();
-                            done(&mut trackers, &delivery);
-                        }
+                batch = subscription.next(BATCH_MAX.0, BATCH_MAX.1), if !stopping => {
+                    for input in self.take(batch?).await? {
+                        let head = input.work.head();
+                        lanes.push((head.subject.clone(), input.work.lane()), head.subject.clone(), input);
                     }
                 }
                 Some(finished) = running.join_next() => {
                     let (key, result) = finished.map_err(|err| Unreachable(format!("a task ended: {err}")))?;
-                    let delivery = result?;
-                    n_held -= 1;
-                    bytes_held -= delivery.bytes.len();
-                    done(&mut trackers, &delivery);
+                    result?;
                     lanes.done(&key);
                 }
                 changed = stop.changed(), if !stopping => {
@@ -300,32 +277,48 @@ impl Worker {
                         drained_by = tokio::time::Instant::now() + DRAIN_MAX;
                     }
                 }
-                () = tokio::time::sleep_until(drained_by), if stopping => return Ok(()),
+                () = tokio::time::sleep_until(drained_by), if stopping => break,
             }
+        }
+        running.shutdown().await;
+        subscription.leave().await;
+        Ok(())
+    }
+
+    /// One event, as long as its partition is held. What is abandoned with a lost partition, the other member does.
+    async fn held(&self, input: &Input, busy: Busy) -> Result<(), Unreachable> {
+        let tenure = &input.delivery.tenure;
+        match tenure.clone().hold(self.handle(input)).await {
+            Ok(()) => {
+                busy.done();
+                failpoint::reached(self.stage().name(), "acknowledge");
+                Ok(())
+            }
+            Err(_) if !tenure.is_held() => Ok(()),
+            Err(err) => Err(err),
         }
     }
 
     /// Decodes a batch and recalls it in one read; what cannot be decoded is rejected here.
-    async fn take(&self, batch: Vec<Delivery>) -> Result<Vec<(Option<Input>, Option<Delivery>)>, Unreachable> {
+    async fn take(&self, batch: Vec<Delivery>) -> Result<Vec<Input>, Unreachable> {
         let mut taken = Vec::with_capacity(batch.len());
         let mut keys = Vec::with_capacity(batch.len());
         for delivery in batch {
-            match self.node.stage.clone().decode(&delivery.bytes) {
+            let decoded = match &delivery.unreadable {
+                Some(why) => Err(why.clone()),
+                None => self.node.stage.clone().decode(&delivery.bytes).map_err(|err| err.to_string()),
+            };
+            match decoded {
                 Ok(work) => {
                     keys.push(self.key(&*work));
-                    taken.push((Some(Input { delivery, work, recalled: None }), None));
+                    taken.push(Input { delivery, work, recalled: None });
                 }
-                Err(err) => {
-                    error!(stage = self.stage().name(), topic = %delivery.topic, partition = delivery.partition, offset = delivery.offset, %err, "rejected what cannot be decoded");
-                    self.reject_undecodable(&delivery).await?;
-                    taken.push((None, Some(delivery)));
-                }
+                Err(why) => self.reject_undecodable(&delivery, &why).await?,
             }
         }
         let steps = self.runner.store.log.recall(&keys).await?;
         failpoint::reached(self.stage().name(), "recall");
-        let inputs = taken.iter_mut().filter_map(|it| it.0.as_mut());
-        for (input, step) in inputs.zip(steps) {
+        for (input, step) in taken.iter_mut().zip(steps) {
             input.recalled = step;
         }
         Ok(taken)
@@ -381,10 +374,17 @@ impl Worker {
         let (outputs, roots, what) = match answer {
             AnyAnswer::Nothing => return Ok("nothing"),
             AnyAnswer::Made { outputs, roots } => (outputs, roots, "out"),
+            AnyAnswer::Followed(messages) => {
+                // Before the step, which does not keep them: a cut between the two makes the same ones again.
+                still_held()?;
+                self.runner.bus.publish(messages).await?;
+                (Vec::new(), Vec::new(), "out")
+            }
             AnyAnswer::Later(later) => match self.put_off(work, later).await? {
                 None => return Ok("later"),
                 Some((reason, attempts)) => (self.rejected(input, reason, attempts), Vec::new(), "rejected"),
             },
+            AnyAnswer::End(_) if self.stage().follows() => (Vec::new(), Vec::new(), "ended"),
             AnyAnswer::End(reason) => (vec![self.ended(work, reason, 0)], Vec::new(), "ended"),
             AnyAnswer::Reject(reason) => (self.rejected(input, reason, 1), Vec::new(), "rejected"),
         };
@@ -436,15 +436,23 @@ impl Worker {
         logged(&Envelope { head, body }, topics::outcomes(lane).name)
     }
 
-    /// A rejection is two events: the outcome that lets the sync end, and what an operator redrives.
+    /// A rejection is two events: the outcome that lets the sync end, and what an operator redrives. No sync waits for
+    /// a follower.
     fn rejected(&self, input: &Input, reason: Reason, attempts: i32) -> Vec<Logged> {
         let now = self.runner.clock.now();
         let head = input.work.head().derive(self.stage().name(), 1, now);
         let body = self.rejection(&input.delivery, reason, attempts, now);
-        vec![self.ended(&*input.work, reason, 0), logged(&Envelope { head, body }, self.rejected)]
+        let ended = (!self.stage().follows()).then(|| self.ended(&*input.work, reason, 0));
+        ended.into_iter().chain([logged(&Envelope { head, body }, self.rejected)]).collect()
     }
 
     fn rejection(&self, delivery: &Delivery, reason: Reason, attempts: i32, at: Instant) -> Rejected {
+        // What cannot be published would be published for ever. It stays where it was; the place is told.
+        let fits = delivery.bytes.len() <= ORIGINAL_BYTES_MAX;
+        let original = if fits { delivery.bytes.to_vec() } else { Vec::new() };
+        if !fits {
+            warn!(topic = %delivery.topic, partition = delivery.partition, offset = delivery.offset, bytes = delivery.bytes.len(), "the original is too large to travel with its rejection");
+        }
         Rejected {
             stage: self.stage().name().into(),
             reason,
@@ -454,12 +462,24 @@ impl Worker {
             attempts,
             first_at: at,
             code_version: env!("CARGO_PKG_VERSION").into(),
-            original: delivery.bytes.to_vec(),
+            original,
         }
     }
 
+    /// Rejects bytes that are no event, unless their partition was lost meanwhile.
+    async fn reject_undecodable(&self, delivery: &Delivery, why: &str) -> Result<(), Unreachable> {
+        let Some(busy) = delivery.begin() else { return Ok(()) };
+        error!(stage = self.stage().name(), topic = %delivery.topic, partition = delivery.partition, offset = delivery.offset, why, "rejected what cannot be decoded");
+        match delivery.tenure.clone().hold(self.append_undecodable(delivery)).await {
+            Ok(()) => busy.done(),
+            Err(err) if delivery.tenure.is_held() => return Err(err),
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
     /// Bytes that are no event have no id: their cause is where they were.
-    async fn reject_undecodable(&self, delivery: &Delivery) -> Result<(), Unreachable> {
+    async fn append_undecodable(&self, delivery: &Delivery) -> Result<(), Unreachable> {
         let place = format!("{}/{}/{}", delivery.topic, delivery.partition, delivery.offset);
         let sync = SyncId::for_key(&delivery.key, "undecodable", &place);
         let (cause, now) = (EventId::root(sync), self.runner.clock.now());
@@ -472,12 +492,6 @@ impl Worker {
         let stands = self.runner.store.log.append(step).await?;
         count(self.stage().name(), lane_of(self.node.from).name(), "rejected");
         self.runner.publish(&stands).await
-    }
-}
-
-fn done(trackers: &mut HashMap<(TopicName, i32), OffsetTracker>, delivery: &Delivery) {
-    if let Some(tracker) = trackers.get_mut(&(delivery.topic, delivery.partition)) {
-        tracker.done(delivery.offset);
     }
 }
 

@@ -1,6 +1,9 @@
 //! What stands between a stage and a connector: permit, token, deadline, size cap and error classes.
 
-use crate::provider::{ProviderError, Verb};
+use crate::{
+    bus::still_held,
+    provider::{ProviderError, Verb},
+};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -67,7 +70,8 @@ pub struct Session {
     pub call_max: Duration,
     /// The greatest answer that is read, in bytes.
     pub body_bytes_max: usize,
-    /// No byte of a write leaves after this moment (the send window of a claim).
+    /// No byte of a write leaves after this moment (the send window of a claim), nor once the partition of the event
+    /// that asks for it is lost.
     pub send_by: Option<tokio::time::Instant>,
     /// Where permits come from.
     pub permits: Arc<dyn Permits>,
@@ -119,7 +123,8 @@ impl Session {
     pub async fn send(&self, verb: Verb, request: RequestBuilder) -> Result<Reply, ProviderError> {
         self.permits.permit(verb).await?;
         // Nothing may be awaited between this check and the first byte.
-        if verb == Verb::Write && self.send_by.is_some_and(|by| tokio::time::Instant::now() > by) {
+        let is_late = || self.send_by.is_some_and(|by| tokio::time::Instant::now() > by) || still_held().is_err();
+        if verb == Verb::Write && is_late() {
             return Err(ProviderError::Late);
         }
         let sent = tokio::time::timeout(self.call_max, self.exchange(verb, request)).await;

@@ -1,10 +1,14 @@
 //! Stages: verbs that make events of one type out of events of another and hold no state.
 
-use crate::{bus::Unreachable, store::Logged};
+use crate::{
+    bus::{Message, Unreachable},
+    store::Logged,
+};
 use async_trait::async_trait;
 use schemas::{
     codec::{self, DecodeError},
     event::{Envelope, Event, Head, Lane, Reason, Requested},
+    id::Subject,
     time::Instant,
     topics::{self, TopicName},
 };
@@ -33,6 +37,10 @@ pub trait Stage: fmt::Debug + Send + Sync + 'static {
 
     /// Whether its step ends the sync.
     const CLOSES: bool = false;
+
+    /// Whether it only follows, and is no part of the sync: what it makes is published before its step is appended,
+    /// under the subject in its own head, and the log does not keep it; what it cannot take ends nothing.
+    const FOLLOWS: bool = false;
 
     /// What it makes of an input. Doing it twice arrives at the same ids.
     ///
@@ -93,6 +101,7 @@ pub(crate) trait AnyStage: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn at_once(&self) -> usize;
     fn closes(&self) -> bool;
+    fn follows(&self) -> bool;
     fn decode(self: Arc<Self>, bytes: &[u8]) -> Result<Box<dyn Work>, DecodeError>;
 }
 
@@ -107,7 +116,12 @@ pub(crate) trait Work: Send + Sync {
 
 /// An [`Answer`] in bytes.
 pub(crate) enum AnyAnswer {
-    Made { outputs: Vec<Logged>, roots: Vec<Logged> },
+    Made {
+        outputs: Vec<Logged>,
+        roots: Vec<Logged>,
+    },
+    /// What a follower made: to be published, not to be kept.
+    Followed(Vec<Message>),
     Later(Later),
     End(Reason),
     Reject(Reason),
@@ -116,7 +130,7 @@ pub(crate) enum AnyAnswer {
 
 #[derive(Debug)]
 pub(crate) struct Erased<S> {
-    pub(crate) stage: S,
+    pub(crate) stage: Arc<S>,
     pub(crate) from: TopicName,
     pub(crate) to: TopicName,
 }
@@ -140,6 +154,10 @@ impl<S: Stage> AnyStage for Erased<S> {
         S::CLOSES
     }
 
+    fn follows(&self) -> bool {
+        S::FOLLOWS
+    }
+
     fn decode(self: Arc<Self>, bytes: &[u8]) -> Result<Box<dyn Work>, DecodeError> {
         Ok(Box::new(Decoded { input: codec::decode::<Envelope<S::In>>(bytes)?, of: self }))
     }
@@ -161,6 +179,11 @@ impl<S: Stage> Work for Decoded<S> {
 
     async fn process(&self) -> Result<AnyAnswer, Unreachable> {
         Ok(match self.of.stage.process(&self.input).await? {
+            Answer::Made(made) if S::FOLLOWS => {
+                let to = self.of.to;
+                let followed = made.outputs.iter().map(|it| message(&it.head.subject, &logged(it, to)));
+                AnyAnswer::Followed(followed.collect())
+            }
             Answer::Made(made) => {
                 let again = made.again.iter().map(|it| logged(it, self.of.from));
                 let outputs = made.outputs.iter().map(|it| logged(it, self.of.to)).chain(again).collect();
@@ -172,6 +195,11 @@ impl<S: Stage> Work for Decoded<S> {
             Answer::Nothing => AnyAnswer::Nothing,
         })
     }
+}
+
+/// A logged event as it is published.
+pub(crate) fn message(key: &Subject, event: &Logged) -> Message {
+    Message { topic: event.topic, key: key.clone(), id: event.id, bytes: event.bytes.clone() }
 }
 
 /// An event as the log keeps it.

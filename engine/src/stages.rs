@@ -1,11 +1,13 @@
-//! The five verbs of a sync.
+//! The five verbs of a sync, and what follows it.
 
+mod anonymize;
 mod fetch;
 mod normalize;
 mod resolve;
 mod settle;
 mod write;
 
+pub use anonymize::Anonymize;
 pub use fetch::Fetch;
 pub use normalize::{Believed, Normalize};
 pub use resolve::Resolve;

@@ -22,7 +22,7 @@ pub const fn stage_of(kind: Kind) -> Option<&'static str> {
         Kind::Normalized => Some("resolve"),
         Kind::Resolved => Some("write"),
         Kind::Outcome => Some("settle"),
-        Kind::Settled | Kind::Rejected => None,
+        Kind::Settled | Kind::Rejected | Kind::Analytics => None,
     }
 }
 
@@ -107,7 +107,7 @@ impl Story {
                 Kind::Resolved => story.resolved.push(event.event()?),
                 Kind::Outcome => story.outcomes.push(event.event()?),
                 Kind::Settled => story.settled = Some(event.event()?),
-                Kind::Rejected => {}
+                Kind::Rejected | Kind::Analytics => {}
             }
         }
         Ok(story)

@@ -22,11 +22,11 @@ pub(crate) struct Node {
     pub(crate) to: TopicName,
 }
 
-/// A topology that still grows; `E` is what its last topic carries.
+/// A topology that still grows; `E` is what its last topics carry.
 #[derive(Debug)]
 pub struct Chain<E> {
     nodes: Vec<Node>,
-    end: Topic<E>,
+    ends: Vec<TopicName>,
     carries: PhantomData<fn() -> E>,
 }
 
@@ -34,7 +34,15 @@ impl Topology {
     /// Begins with a topic.
     #[must_use]
     pub fn from<E: Event>(topic: Topic<E>) -> Chain<E> {
-        Chain { nodes: Vec::new(), end: topic, carries: PhantomData }
+        Self::from_all([topic])
+    }
+
+    /// Begins with several topics, such as one a lane. The first stage reads each of them in a group of its own, so
+    /// that none waits for another.
+    #[must_use]
+    pub fn from_all<E: Event>(topics: impl IntoIterator<Item = Topic<E>>) -> Chain<E> {
+        let ends = topics.into_iter().map(|it| it.name).collect();
+        Chain { nodes: Vec::new(), ends, carries: PhantomData }
     }
 
     /// The stages' names, in the order of the flow.
@@ -56,12 +64,15 @@ impl Topology {
 }
 
 impl<E: Event> Chain<E> {
-    /// Goes on with a stage that takes what the last topic carries, and the topic for what it makes.
+    /// Goes on with a stage that takes what the last topics carry, and the topic for what it makes.
     #[must_use]
     pub fn then<S: Stage<In = E>>(mut self, stage: S, to: Topic<S::Out>) -> Chain<S::Out> {
-        let erased = Erased { stage, from: self.end.name, to: to.name };
-        self.nodes.push(Node { from: self.end.name, stage: Arc::new(erased), to: to.name });
-        Chain { nodes: self.nodes, end: to, carries: PhantomData }
+        let stage = Arc::new(stage);
+        for from in self.ends {
+            let erased = Erased { stage: stage.clone(), from, to: to.name };
+            self.nodes.push(Node { from, stage: Arc::new(erased), to: to.name });
+        }
+        Chain { nodes: self.nodes, ends: vec![to.name], carries: PhantomData }
     }
 
     /// Ends it: what no stage can take goes there.

@@ -4,6 +4,7 @@
 //! vault's key. Destroying it makes everything that it sealed unreadable, wherever copies of it are.
 
 mod cache;
+mod epoch;
 mod key;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ use base64::{
 };
 use bytes::Bytes;
 use cache::{Cache, Held};
+pub use epoch::Pseudonyms;
 use key::Key;
 use schemas::id::{ConnectionId, Subject};
 use std::{
@@ -109,6 +111,7 @@ struct Shared {
     kek: Kek,
     pepper: Key,
     cache: Mutex<Cache>,
+    epoch: Mutex<Option<Pseudonyms>>,
 }
 
 impl fmt::Debug for Vault {
@@ -151,7 +154,7 @@ impl Vault {
             }
         };
         let pepper = kek.0.unwrap(PEPPER.as_bytes(), &sealed).ok_or(VaultError::WrongKey)?;
-        Ok(Self { shared: Arc::new(Shared { rows, kek, pepper, cache: Mutex::default() }) })
+        Ok(Self { shared: Arc::new(Shared { rows, kek, pepper, cache: Mutex::default(), epoch: Mutex::default() }) })
     }
 
     /// The subject of a user: the same for ever, and no way back (HMAC-SHA-256, 32 hex digits).
@@ -356,6 +359,11 @@ impl Vault {
     fn cache(&self) -> MutexGuard<'_, Cache> {
         // No code panics while it holds the lock.
         self.shared.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The present epoch's pseudonyms, once they were read.
+    fn epoch(&self) -> MutexGuard<'_, Option<Pseudonyms>> {
+        self.shared.epoch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

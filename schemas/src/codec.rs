@@ -3,6 +3,10 @@
 //! A framed value is a zero byte, the schema's id as four bytes (big endian), and the Avro datum
 //! (Confluent wire format). On `memory://` the ids are those of [`SCHEMAS`]; a registry gives others.
 
+mod foreign;
+
+pub use self::foreign::{Foreign, is_same, schema_id};
+
 use crate::{
     event::{Decisions, Envelope, Event, Kind, Results},
     record::Records,
@@ -54,7 +58,7 @@ pub struct Published {
 }
 
 /// Every published version, oldest first; the last of a subject is the one that is written.
-pub const SCHEMAS: [Published; 10] = [
+pub const SCHEMAS: [Published; 11] = [
     Published {
         id: 1,
         subject: Subject::Event(Kind::Requested),
@@ -100,6 +104,12 @@ pub const SCHEMAS: [Published; 10] = [
     Published { id: 8, subject: Subject::Records, version: 1, text: include_str!("../avro/records.v1.avsc") },
     Published { id: 9, subject: Subject::Decisions, version: 1, text: include_str!("../avro/decisions.v1.avsc") },
     Published { id: 10, subject: Subject::Results, version: 1, text: include_str!("../avro/results.v1.avsc") },
+    Published {
+        id: 11,
+        subject: Subject::Event(Kind::Analytics),
+        version: 1,
+        text: include_str!("../avro/analytics.v1.avsc"),
+    },
 ];
 
 /// A schema, parsed, with its reader and writer. Parsed once a process.
@@ -186,7 +196,7 @@ pub struct DecodeError {
 }
 
 /// Length of the framing: magic byte and schema id.
-const FRAME_BYTES: usize = 5;
+pub const FRAME_BYTES: usize = 5;
 
 /// A value, framed, as it goes on a topic or into the log.
 ///
@@ -208,13 +218,11 @@ pub fn encode<T: Framed>(value: &T) -> Vec<u8> {
 /// When the framing, the schema id or the datum is not one of a `T`, or bytes are left over.
 pub fn decode<T: Framed>(bytes: &[u8]) -> Result<T, DecodeError> {
     let fail = |why: String| DecodeError { wanted: T::SUBJECT.name(), why };
-    let (frame, mut datum) =
-        bytes.split_at_checked(FRAME_BYTES).ok_or_else(|| fail("too short to be framed".into()))?;
-    let [magic, id @ ..] = frame else { return Err(fail("too short to be framed".into())) };
-    if *magic != 0 {
+    let (magic, id) = magic_and_id(bytes).ok_or_else(|| fail("too short to be framed".into()))?;
+    if magic != 0 {
         return Err(fail("no magic byte".into()));
     }
-    let id = id.iter().fold(0, |id, byte| (id << 8) | u32::from(*byte));
+    let mut datum = bytes.get(FRAME_BYTES..).unwrap_or_default();
     let parsed =
         PARSED.iter().find(|it| it.published.id == id).ok_or_else(|| fail(format!("schema id {id} is not known")))?;
     if parsed.published.subject != T::SUBJECT {
@@ -222,6 +230,12 @@ pub fn decode<T: Framed>(bytes: &[u8]) -> Result<T, DecodeError> {
     }
     let value = parsed.reader.read_deser(&mut datum).map_err(|_| fail("the datum does not fit its schema".into()))?;
     if datum.is_empty() { Ok(value) } else { Err(fail(format!("{} bytes are left over", datum.len()))) }
+}
+
+/// What a framed value begins with.
+fn magic_and_id(bytes: &[u8]) -> Option<(u8, u32)> {
+    let [magic, id @ ..] = bytes.first_chunk::<FRAME_BYTES>()?;
+    Some((*magic, u32::from_be_bytes(*id)))
 }
 
 impl fmt::Display for Subject {

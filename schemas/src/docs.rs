@@ -1,7 +1,12 @@
-//! The documents that are made from the types: `docs/records.md` and `docs/topics.md`.
+//! The documents that are made from the types: `docs/records.md`, `docs/topics.md` and `docs/analytics.md`.
+
+mod analytics;
+
+pub use analytics::analytics_markdown;
 
 use crate::{
     data_type::DataType,
+    event::Kind,
     record::{
         BloodPressure, Body, Nothing, Origin, Policy, Quantity, Record, RecordState, RecordingMethod, Series, Sleep,
         SleepStage, Span,
@@ -207,12 +212,14 @@ const EXAMPLE_START: i64 = 1_777_759_200;
 #[must_use]
 pub fn topics_markdown() -> String {
     let mut page = String::from(TOPICS_INTRO);
-    page.push_str("| topic | key | value | retention | cleanup | partitions |\n|---|---|---|---|---|---|\n");
+    page.push_str("| topic | what is on it | key | value | compatibility | retention | cleanup | partitions |\n|---|---|---|---|---|---|---|---|\n");
     for it in topics::catalogue() {
         let cells = [
             format!("`{}`", it.name),
+            about(it.name.kind).into(),
             code(it.key),
             code(it.schema),
+            code(COMPATIBILITY),
             format!("{} days", it.retention_days),
             code(it.cleanup),
             it.partitions.to_string(),
@@ -223,14 +230,31 @@ pub fn topics_markdown() -> String {
     page
 }
 
+/// What the registry is asked to keep for every schema.
+const COMPATIBILITY: &str = "FULL_TRANSITIVE";
+
+const fn about(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Requested => "syncs asked for, and their next pages",
+        Kind::Fetched => "pages as they came, sealed",
+        Kind::Normalized => "canonical records, sealed",
+        Kind::Resolved => "decisions, sealed, one event a page and destination",
+        Kind::Outcome => "what became of the operations",
+        Kind::Settled => "syncs that are over, with counts",
+        Kind::Rejected => "what no stage could take, sealed as it came",
+        Kind::Analytics => "what analysts may see, in the clear ([analytics.md](analytics.md))",
+    }
+}
+
 const TOPICS_INTRO: &str = "\
 # Topics
 
 <!-- Made by `schemas::docs::topics_markdown`; a test keeps it current. -->
 
 An event's key is its subject: a keyed hash of the person's id, the same along the whole flow, so that a person's
-events stay in order in one partition. Its value is Avro in Confluent framing: a zero byte, the schema's id as four
-bytes (big endian), and the datum. The column *value* names the schema: `schemas/avro/<value>.v<version>.avsc`.
+events stay in order in one partition. On `syncwell.analytics` alone it is a pseudonym, which no other topic has. The
+value is Avro in Confluent framing: a zero byte, the schema's id as four bytes (big endian), and the datum. The column
+*value* names the schema: `schemas/avro/<value>.v<version>.avsc`.
 
 ";
 
@@ -246,4 +270,9 @@ const TOPICS_PROMISE: &str = "
   when, how many and what became of them; the sealed content is an Avro value too, framed with the schema `records`,
   `decisions` or `results`.
 - Delivery is at least once. `head.id` is derived from its cause, so a repeated event has the same id.
+- **Retention** is at least what the table says. It may be made longer, never shorter, without a new generation of
+  topics; `syncwell.analytics` is the exception, where 30 days are also the most.
+- **Who may rely on it:** readers outside of SyncWell on `syncwell.settled` and `syncwell.analytics`, whose fields keep
+  their meaning; [examples](examples/analytics) of both in Python and Java are run against every build. The topics of the
+  lanes are SyncWell's own: their schemas are as compatible, but when and how many events come is not promised.
 ";

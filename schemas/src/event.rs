@@ -1,8 +1,10 @@
-//! What happens: seven events, each with its head.
+//! What happens: seven events, each with its head; and what analysts are told of it, an eighth.
 //!
 //! This file is what they have in common; then one file for each part of the flow, in its order: `requested`, `pages`,
-//! `decisions`, `outcome`, with `payload` (sealed content) and `fate` (what becomes of a record) beside them.
+//! `decisions`, `outcome`, then `analytics`, with `payload` (sealed content) and `fate` (what becomes of a record) beside
+//! them.
 
+mod analytics;
 mod decisions;
 mod fate;
 mod outcome;
@@ -10,6 +12,7 @@ mod pages;
 mod payload;
 mod requested;
 
+pub use analytics::{Analytics, PartOfDay};
 pub use decisions::{Action, Candidate, Decision, Decisions, FieldChoice, Resolved};
 pub use fate::{Count, Fate, Reason};
 pub use outcome::{DestinationCounts, OperationResult, Outcome, Rejected, Results, Settled, Stretch, StretchState};
@@ -104,6 +107,8 @@ pub enum Kind {
     Settled,
     /// [`Rejected`].
     Rejected,
+    /// [`Analytics`].
+    Analytics,
 }
 
 impl Kind {
@@ -118,6 +123,7 @@ impl Kind {
             Self::Outcome => "outcome",
             Self::Settled => "settled",
             Self::Rejected => "rejected",
+            Self::Analytics => "analytics",
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Where events go: the topic catalogue, as data.
 
-use crate::event::{Event, Fetched, Kind, Lane, Normalized, Outcome, Rejected, Requested, Resolved, Settled};
+use crate::{
+    analytics::RETENTION_DAYS,
+    event::{Analytics, Event, Fetched, Kind, Lane, Normalized, Outcome, Rejected, Requested, Resolved, Settled},
+};
 use std::{fmt, marker::PhantomData};
 
 /// A topic that carries events of one kind. Its type keeps the wiring right.
@@ -85,12 +88,15 @@ pub const SETTLED: Topic<Settled> = shared();
 /// What no stage could take, of all lanes.
 pub const REJECTED: Topic<Rejected> = shared();
 
+/// What analysts may see, of all lanes.
+pub const ANALYTICS: Topic<Analytics> = shared();
+
 /// What an operator needs to know of a topic to create it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopicSpec {
     /// Its name.
     pub name: TopicName,
-    /// The field that keys it, on every topic the subject.
+    /// The field that keys it: on every topic the subject in the head, which for analysts is a pseudonym.
     pub key: &'static str,
     /// Schema of its values: the file in `avro/` without version.
     pub schema: &'static str,
@@ -98,6 +104,8 @@ pub struct TopicSpec {
     pub retention_days: u32,
     /// What happens to old events, as Kafka names it.
     pub cleanup: &'static str,
+    /// The largest event, bytes. Larger contents are kept apart, and a rejected original that is larger stays away.
+    pub message_bytes_max: u32,
     /// Partitions: the same number on every topic, and never changed.
     pub partitions: u32,
 }
@@ -105,12 +113,15 @@ pub struct TopicSpec {
 /// Partitions of every topic. A new number needs a new generation of topics.
 pub const PARTITIONS: u32 = 8;
 
+/// The largest event of every topic, bytes: Kafka's own default.
+const MESSAGE_BYTES_MAX: u32 = 1_048_588;
+
 /// Every topic.
 #[must_use]
 pub fn catalogue() -> Vec<TopicSpec> {
     let lanes = [Kind::Requested, Kind::Fetched, Kind::Normalized, Kind::Resolved, Kind::Outcome];
     let in_lanes = Lane::ALL.into_iter().flat_map(|lane| lanes.map(|kind| TopicName { kind, lane: Some(lane) }));
-    let shared = [Kind::Settled, Kind::Rejected].map(|kind| TopicName { kind, lane: None });
+    let shared = [Kind::Settled, Kind::Rejected, Kind::Analytics].map(|kind| TopicName { kind, lane: None });
     in_lanes
         .chain(shared)
         .map(|name| TopicSpec {
@@ -121,9 +132,11 @@ pub fn catalogue() -> Vec<TopicSpec> {
                 // Outcomes outlive the oldest snapshot of a store, which is caught up from them.
                 Kind::Outcome => 35,
                 Kind::Settled | Kind::Rejected => 30,
+                Kind::Analytics => RETENTION_DAYS,
                 _ => 7,
             },
             cleanup: "delete",
+            message_bytes_max: MESSAGE_BYTES_MAX,
             partitions: PARTITIONS,
         })
         .collect()

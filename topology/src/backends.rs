@@ -1,9 +1,13 @@
 //! Where things live: chosen once, by the scheme of a URL.
 
-use crate::config::Config;
+use crate::{cli::ConfigError, config::Config};
 use anyhow::{Context, bail};
 use engine::{
-    bus::{Bus, memory::MemoryBus},
+    bus::{
+        Bus,
+        kafka::{KafkaBus, Settings},
+        memory::MemoryBus,
+    },
     store::{Store, sqlite::SqliteStore},
     vault::{Kek, Vault},
 };
@@ -35,7 +39,8 @@ impl Backends {
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         let (bus, bus_is_lost): (Arc<dyn Bus>, bool) = match scheme(&config.bus) {
             "memory" => (MemoryBus::new(), true),
-            other => bail!("bus: no transport is called {other}; this build has memory://"),
+            "kafka" => (KafkaBus::open(kafka(config)?).await?, false),
+            other => bail!("bus: no transport is called {other}; this build has memory:// and kafka://"),
         };
         let store = match scheme(&config.store) {
             "sqlite" => {
@@ -48,6 +53,20 @@ impl Backends {
         let vault = Vault::open(store.vault.clone(), key(config)?).await.context("open the vault")?;
         Ok(Self { bus, store, vault, bus_is_lost })
     }
+}
+
+/// What is configured for a `kafka://` bus.
+///
+/// # Errors
+/// Another scheme, or what cannot be configured so.
+pub fn kafka(config: &Config) -> anyhow::Result<Settings> {
+    if scheme(&config.bus) != "kafka" {
+        let wrong = anyhow::anyhow!("bus: {} has no topics; set bus = \"kafka://host:port\"", config.bus);
+        return Err(ConfigError(wrong).into());
+    }
+    let (registry, instance) = (config.registry.as_deref(), config.instance.as_deref());
+    Settings::parse(&config.bus, config.kafka_properties(), registry, instance)
+        .map_err(|err| ConfigError(err.into()).into())
 }
 
 fn scheme(url: &str) -> &str {

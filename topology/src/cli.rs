@@ -8,6 +8,8 @@ mod doctor;
 mod import;
 mod jobs;
 pub mod print;
+mod schemas;
+mod topics;
 mod up;
 
 use crate::{
@@ -91,6 +93,10 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Compares Kafka's topics with those that are needed, and makes or changes them.
+    Topics(topics::Topics),
+    /// Registers the schemas of all events, or lists them.
+    Schemas(schemas::Schemas),
     /// Prints the effective configuration, secrets masked.
     Config {
         /// JSON instead of TOML.
@@ -172,6 +178,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Simulate(simulate) => simulate.run(cli.listen).await,
         Command::Normalize(normalize) => normalize.run(),
         Command::Topology { json } => developer::topology(json).await,
+        Command::Topics(topics) => topics.run(&config?).await,
+        Command::Schemas(schemas) => schemas.run(&config?).await,
         Command::Config { json } => developer::config(&config?, json),
         Command::Doctor { json } => doctor::doctor(config, json).await,
     }

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 
 /// Prefix of the environment's keys: `SYNCWELL_LISTEN`, `SYNCWELL_PROVIDERS__STRAVA__CLIENT_ID`.
 const PREFIX: &str = "SYNCWELL_";
-/// Variables with that prefix that are no configuration keys.
+/// Variables with that prefix that are no configuration keys, besides those of tests and of the servers they start.
 const NO_KEYS: [&str; 6] =
     ["SYNCWELL_CONFIG", "SYNCWELL_LOG", "SYNCWELL_URL", "SYNCWELL_TOKEN", "SYNCWELL_KILL_AT", "SYNCWELL_CLOCK_SHIFT_S"];
 
@@ -28,9 +28,20 @@ pub struct Config {
     /// The directory that everything of a single machine is kept in.
     #[serde(default = "default_data")]
     pub data: PathBuf,
-    /// Transport: `memory://`.
+    /// Transport: `memory://`, or `kafka://host:port,host:port/namespace` (the prefix of topics and groups, `syncwell`
+    /// where there is none).
     #[serde(default = "default_bus")]
     pub bus: String,
+    /// Properties of librdkafka for `kafka://`, such as `"security.protocol"`; in the environment
+    /// `SYNCWELL_KAFKA__SASL_PASSWORD`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kafka: BTreeMap<String, Value>,
+    /// The schema registry of `kafka://`: the address of its Confluent-compatible API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
+    /// A name of this process that outlives it: after a restart within the session timeout it keeps its partitions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// Memory: `sqlite://` (in `data`) or `sqlite:///path/of/a/directory`.
     #[serde(default = "default_store")]
     pub store: String,
@@ -114,6 +125,9 @@ impl Default for Config {
         Self {
             data: default_data(),
             bus: default_bus(),
+            kafka: BTreeMap::new(),
+            registry: None,
+            instance: None,
             store: default_store(),
             listen: default_listen(),
             public_url: None,
@@ -145,7 +159,9 @@ impl Config {
             None => Table::new(),
         };
         for (name, value) in environment {
-            let Some(key) = name.strip_prefix(PREFIX).filter(|_| !NO_KEYS.contains(&name.as_str())) else { continue };
+            let is_key =
+                |it: &&str| !NO_KEYS.contains(&name.as_str()) && !it.starts_with("TEST_") && !it.starts_with("STACK_");
+            let Some(key) = name.strip_prefix(PREFIX).filter(is_key) else { continue };
             let path: Vec<String> = key.split("__").map(str::to_lowercase).collect();
             set(&mut table, &path, scalar(&value)).with_context(|| format!("take {name} from the environment"))?;
         }
@@ -171,6 +187,13 @@ impl Config {
         Ok(())
     }
 
+    /// The properties of librdkafka: `sasl_password`, as the environment writes it, is `sasl.password`.
+    #[must_use]
+    pub fn kafka_properties(&self) -> BTreeMap<String, String> {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        self.kafka.iter().map(|(name, value)| (name.replace('_', "."), text(value))).collect()
+    }
+
     /// The same, with every secret masked: fit to be shown.
     #[must_use]
     pub fn masked(&self) -> Self {
@@ -184,12 +207,27 @@ impl Config {
         shown.store = address::masked(&shown.store);
         mask(&mut shown.key);
         mask(&mut shown.metrics_token);
+        let is_secret =
+            |name: &str| ["password", "secret", "key", "jaas", "token", "config"].iter().any(|it| name.contains(it));
+        for (_, value) in shown.kafka.iter_mut().filter(|it| is_secret(it.0)) {
+            *value = Value::String("********".into());
+        }
+        shown.registry = shown.registry.map(|it| without_password(&it));
         for provider in shown.providers.values_mut() {
             mask(&mut provider.client_secret);
             mask(&mut provider.verify_token);
         }
         shown
     }
+}
+
+/// A URL whose password is masked.
+fn without_password(text: &str) -> String {
+    let Ok(mut url) = url::Url::parse(text) else { return text.to_owned() };
+    if url.password().is_some() && url.set_password(Some("********")).is_err() {
+        return "********".into();
+    }
+    url.into()
 }
 
 /// A value of the environment: a truth or a number where it reads as one, else a text.
@@ -260,6 +298,15 @@ mod tests {
     }
 
     #[test]
+    fn properties_of_kafka_are_written_with_dots() {
+        let config =
+            read(&[("SYNCWELL_KAFKA__SASL_PASSWORD", "1234"), ("SYNCWELL_KAFKA__SECURITY_PROTOCOL", "SASL_SSL")]);
+        let properties = config.unwrap().kafka_properties();
+        let shown: Vec<_> = properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(shown, [("sasl.password", "1234"), ("security.protocol", "SASL_SSL")]);
+    }
+
+    #[test]
     fn what_is_shown_holds_no_secret() {
         let config = read(&[
             ("SYNCWELL_KEY", "canary-key"),
@@ -268,6 +315,8 @@ mod tests {
             ("SYNCWELL_STORE", "scylla://me:canary-store@host:9042/syncwell"),
             ("SYNCWELL_PROVIDERS__STRAVA__CLIENT_SECRET", "canary-secret"),
             ("SYNCWELL_PROVIDERS__STRAVA__VERIFY_TOKEN", "canary-token"),
+            ("SYNCWELL_KAFKA__SASL_PASSWORD", "canary-password"),
+            ("SYNCWELL_REGISTRY", "http://user:canary-password@registry:8081"),
         ]);
         let shown = toml::to_string(&config.unwrap().masked()).unwrap();
         assert!(!shown.contains("canary"), "{shown}");

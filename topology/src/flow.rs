@@ -3,7 +3,7 @@
 use engine::{
     accounts::Accounts,
     contents::Contents,
-    stages::{Fetch, Normalize, Resolve, Settle, Write},
+    stages::{Anonymize, Fetch, Normalize, Resolve, Settle, Write},
     standing::Standing,
     store::Store,
     topology::Topology,
@@ -48,5 +48,18 @@ pub fn flow(lane: Lane, means: &Means) -> Topology {
         .then(resolve, topics::resolved(lane))
         .then(write, topics::outcomes(lane))
         .then(settle, topics::SETTLED)
+        .rejecting_to(topics::REJECTED)
+}
+
+/// What follows: of every record that a sync decided to make, change or delete, analysts are told what the allow-list
+/// has, if the person said yes. No sync waits for it.
+#[must_use]
+pub fn analytics(means: &Means) -> Topology {
+    let Means { accounts, contents, .. } = means.clone();
+    let (catalog, clock, people) = (accounts.catalog, accounts.clock, accounts.people);
+    let anonymize = Anonymize { catalog, contents, people, clock };
+
+    Topology::from_all(Lane::ALL.map(topics::resolved))
+        .then(anonymize, topics::ANALYTICS)
         .rejecting_to(topics::REJECTED)
 }

@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     door::Door,
     endpoints::endpoints,
-    flow::{Means, flow},
+    flow::{Means, analytics, flow},
     readiness::Readiness,
     roles::Roles,
     wait,
@@ -162,7 +162,8 @@ impl Process {
     /// What its worker runs.
     fn topologies(&self) -> Vec<Topology> {
         let Some(work) = &self.roles.worker else { return Vec::new() };
-        work.lanes.iter().map(|lane| flow(*lane, &self.means).only(|it| work.has(it))).collect()
+        let flows = work.lanes.iter().map(|lane| flow(*lane, &self.means));
+        flows.chain([analytics(&self.means)]).map(|it| it.only(|stage| work.has(stage))).collect()
     }
 
     /// Plays its roles until `stop` turns true, then drains: it says that it is not ready, takes nothing new, and ends
@@ -182,6 +183,8 @@ impl Process {
         if self.roles.scheduler {
             let (runner, draining) = (self.runner.clone(), draining.clone());
             playing.spawn(async move { runner.fire_timers(draining).await });
+            let (vault, clock, draining) = (self.backends.vault.clone(), self.runner.clock.clone(), drain.subscribe());
+            playing.spawn(async move { vault.rotate_epochs(&clock, draining).await });
         }
         if self.backends.bus_is_lost {
             let n_events = self.runner.republish_open().await.context("publish again what the bus held")?;

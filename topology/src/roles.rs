@@ -7,13 +7,14 @@ use crate::{
 use anyhow::anyhow;
 use engine::{
     stage::Stage,
-    stages::{Fetch, Normalize, Resolve, Settle, Write},
+    stages::{Anonymize, Fetch, Normalize, Resolve, Settle, Write},
 };
 use schemas::event::Lane;
 use std::fmt;
 
-/// Every stage that a worker can be asked for, in the order of the flow.
-pub const STAGES: [&str; 5] = [Fetch::NAME, Normalize::NAME, Resolve::NAME, Write::NAME, Settle::NAME];
+/// Every stage that a worker can be asked for, in the order of the flow, then what follows it.
+pub const STAGES: [&str; 6] =
+    [Fetch::NAME, Normalize::NAME, Resolve::NAME, Write::NAME, Settle::NAME, Anonymize::NAME];
 
 /// The parts that a process plays. Any number of processes may play the same ones.
 #[derive(Clone, Debug, PartialEq, Eq)]

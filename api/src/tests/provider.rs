@@ -9,7 +9,7 @@ use engine::{
     },
     session::Session,
 };
-use schemas::data_type::DataType;
+use schemas::{data_type::DataType, record::Policy};
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -49,6 +49,7 @@ fn profile(id: &'static str, title: &'static str, auth: Auth, read: bool, create
         base_url: "",
         auth_url: "",
         token_url: "",
+        policy: Policy::default(),
         mapper_version: 1,
         api_version: "1",
     }

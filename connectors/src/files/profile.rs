@@ -1,7 +1,7 @@
 //! What files can do.
 
 use engine::provider::{Access, Auth, Delivery, Profile, TypeProfile};
-use schemas::data_type::DataType;
+use schemas::{data_type::DataType, record::Policy};
 use std::time::Duration;
 
 /// The greatest upload. The export of a decade of Apple Health is some hundred megabytes.
@@ -32,6 +32,7 @@ pub(super) fn profile() -> Profile {
         base_url: "",
         auth_url: "",
         token_url: "",
+        policy: Policy::default(),
         mapper_version: 1,
         api_version: "1",
     }

@@ -1,7 +1,7 @@
 //! What Google Health API v4 can do, as data: the feeds it has, and which of them can be written.
 
 use engine::provider::{Access, Auth, Delivery, Limit, Profile, Scope, TypeProfile, Verbs};
-use schemas::data_type::DataType;
+use schemas::{data_type::DataType, record::Policy};
 use std::time::Duration;
 
 /// One data type of Google's, and how it becomes one of ours.
@@ -261,6 +261,7 @@ pub(super) fn profile() -> Profile {
         base_url: "https://health.googleapis.com",
         auth_url: "https://accounts.google.com",
         token_url: "https://oauth2.googleapis.com",
+        policy: Policy::default(),
         mapper_version: 1,
         api_version: "v4",
     }

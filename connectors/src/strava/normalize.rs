@@ -113,7 +113,7 @@ fn origin(id: u64) -> Origin {
 }
 
 /// Strava's API agreement: no use for artificial intelligence, nothing but the person's own data shown to them.
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     Policy { retention_days: None, no_ai: true, no_combining: true }
 }
 

@@ -59,6 +59,7 @@ pub(super) fn profile() -> Profile {
         base_url: "https://www.strava.com/api/v3",
         auth_url: "https://www.strava.com",
         token_url: "https://www.strava.com",
+        policy: super::normalize::policy(),
         mapper_version: 1,
         api_version: "v3",
     }

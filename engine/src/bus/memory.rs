@@ -1,10 +1,10 @@
 //! The bus of one process: everything in memory, nothing survives it.
 //!
-//! A message stays until every group that has ever subscribed to its topic has committed it, so memory is bounded by
+//! A message stays until every group that has ever subscribed to its topic is done with it, so memory is bounded by
 //! the work in flight ([`Bus::backlog`] says how much that is). Of a topic that nobody subscribes to, only the
 //! newest messages stay.
 
-use crate::bus::{Backlog, Bus, Delivery, Message, Position, Subscription, Unreachable};
+use crate::bus::{Backlog, Budget, Bus, Delivery, Message, Subscription, Tenure, Unreachable};
 use async_trait::async_trait;
 use bytes::Bytes;
 use schemas::{
@@ -14,7 +14,7 @@ use schemas::{
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 use tokio::sync::Notify;
 
@@ -30,12 +30,42 @@ pub struct MemoryBus {
 }
 
 #[derive(Default)]
-struct Shared(Mutex<State>);
+struct Shared {
+    state: Mutex<State>,
+    budget: Budget,
+}
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code panics while it holds the lock; if it did, each change is whole by itself.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a member holds of a partition from now on.
+    fn tenure(self: &Arc<Self>, group: &str, place: Place) -> Tenure {
+        let (shared, group) = (Arc::downgrade(self), group.to_owned());
+        let heard = move |moved, is_idle| {
+            // A bus that is gone needs no news.
+            if let Some(shared) = Weak::upgrade(&shared) {
+                shared.heard(&group, place, moved, is_idle);
+            }
+        };
+        Tenure::new(None, self.budget.clone(), Box::new(heard))
+    }
+
+    /// Work of a group on a partition has ended.
+    fn heard(self: &Arc<Self>, group: &str, place: Place, moved: Option<i64>, is_idle: bool) {
+        let mut state = self.lock();
+        if let Some(next) = moved {
+            state.commit(group, place, next);
+        }
+        let Some(group) = state.groups.get_mut(group) else { return };
+        if is_idle && group.hands_over {
+            group.rebalance(self);
+        }
+        if moved.is_some() && std::mem::take(&mut group.rests) {
+            group.news.notify_waiters();
+        }
     }
 }
 
@@ -112,37 +142,74 @@ impl Partition {
 /// The members that share topics, and how far they have come.
 #[derive(Default)]
 struct Group {
+    name: String,
     /// The next offset to read of every partition of every topic that was ever subscribed to.
     committed: HashMap<Place, i64>,
     /// In order of joining.
     members: BTreeMap<u64, Member>,
     /// Wakes members that wait for messages.
     news: Arc<Notify>,
+    /// Whether a partition waits for work to end before it goes to another member.
+    hands_over: bool,
+    /// Whether a partition gives nothing because too much of it is on its way.
+    rests: bool,
 }
 
 struct Member {
     topics: Vec<TopicName>,
-    /// The partitions it was given, with the next offset to deliver.
-    owned: BTreeMap<Place, i64>,
+    /// The partitions it was given.
+    owned: BTreeMap<Place, Owned>,
+}
+
+struct Owned {
+    /// The next offset to deliver.
+    next: i64,
+    tenure: Tenure,
+    /// Whether it goes to another member once the work that has begun has ended.
+    leaves: bool,
 }
 
 impl Group {
     /// Gives every partition to one member of those that subscribe to its topic. A member that keeps a partition
-    /// goes on where it is; a new owner begins at what was committed, so that nothing is lost.
-    fn rebalance(&mut self) {
-        let mut owned: BTreeMap<u64, BTreeMap<Place, i64>> = BTreeMap::new();
+    /// goes on where it is; a new owner begins at what was committed, once the work of the old one has ended.
+    fn rebalance(&mut self, shared: &Arc<Shared>) {
+        let mut owned: BTreeMap<u64, BTreeMap<Place, Owned>> = BTreeMap::new();
+        self.hands_over = false;
         for (place, committed) in &self.committed {
             let takers: Vec<u64> =
                 self.members.iter().filter(|(_, it)| it.topics.contains(&place.0)).map(|(id, _)| *id).collect();
             let turn = usize::try_from(place.1).unwrap_or(0).checked_rem(takers.len());
             let Some(taker) = turn.and_then(|turn| takers.get(turn)) else { continue };
-            let reached = self.members.get(taker).and_then(|it| it.owned.get(place)).unwrap_or(committed);
-            owned.entry(*taker).or_default().insert(*place, *reached);
+            let holder = self.members.iter_mut().find_map(|(id, it)| it.owned.remove(place).map(|it| (*id, it)));
+            let given = match holder {
+                Some((id, it)) if id == *taker && !it.leaves => (id, it),
+                Some((id, mut it)) if !it.tenure.drain() => {
+                    it.leaves = true;
+                    self.hands_over = true;
+                    (id, it)
+                }
+                other => {
+                    if let Some((_, it)) = other {
+                        it.tenure.end();
+                    }
+                    let tenure = shared.tenure(&self.name, *place);
+                    (*taker, Owned { next: *committed, tenure, leaves: false })
+                }
+            };
+            owned.entry(given.0).or_default().insert(*place, given.1);
         }
         for (id, member) in &mut self.members {
             member.owned = owned.remove(id).unwrap_or_default();
         }
         self.news.notify_waiters();
+    }
+
+    fn leave(&mut self, member: u64, shared: &Arc<Shared>) {
+        let Some(gone) = self.members.remove(&member) else { return };
+        for owned in gone.owned.into_values() {
+            owned.tenure.end();
+        }
+        self.rebalance(shared);
     }
 }
 
@@ -161,10 +228,11 @@ impl State {
         }
     }
 
-    fn join(&mut self, group: &str, topics: &[TopicName]) -> (u64, Arc<Notify>) {
+    fn join(&mut self, group: &str, topics: &[TopicName], shared: &Arc<Shared>) -> (u64, Arc<Notify>) {
         let id = self.next_member;
         self.next_member += 1;
-        let group = self.groups.entry(group.to_owned()).or_default();
+        let new = || Group { name: group.to_owned(), ..Group::default() };
+        let group = self.groups.entry(group.to_owned()).or_insert_with(new);
         for topic in topics {
             let log = self.topics.entry(*topic).or_default();
             if !group.committed.contains_key(&(*topic, 0)) {
@@ -175,15 +243,15 @@ impl State {
             }
         }
         group.members.insert(id, Member { topics: topics.to_vec(), owned: BTreeMap::new() });
-        group.rebalance();
+        group.rebalance(shared);
         (id, Arc::clone(&group.news))
     }
 
     /// What a member gets now. It begins with another of its partitions each time (`turn`), so that a full one does
     /// not hide the others.
     fn take(&mut self, group: &str, member: u64, turn: usize, count_max: usize, bytes_max: usize) -> Vec<Delivery> {
-        let member = self.groups.get_mut(group).and_then(|it| it.members.get_mut(&member));
-        let Some(member) = member else { return Vec::new() };
+        let Some(group) = self.groups.get_mut(group) else { return Vec::new() };
+        let Some(member) = group.members.get_mut(&member) else { return Vec::new() };
         let mut taken: Vec<Delivery> = Vec::new();
         let mut bytes = 0;
         let n_owned = member.owned.len();
@@ -192,33 +260,43 @@ impl State {
         for place in places {
             let number = usize::try_from(place.1).unwrap_or(0);
             let partition = self.topics.get(&place.0).and_then(|it| it.partitions.get(number));
-            let (Some(partition), Some(next)) = (partition, member.owned.get_mut(&place)) else {
+            let (Some(partition), Some(owned)) = (partition, member.owned.get_mut(&place)) else {
                 continue;
             };
-            for message in partition.from(*next) {
+            for message in partition.from(owned.next) {
+                if owned.tenure.rests() {
+                    group.rests = true;
+                    break;
+                }
                 let size = message.bytes.len();
                 if !taken.is_empty() && (taken.len() >= count_max || bytes + size > bytes_max) {
                     return taken;
                 }
                 bytes += size;
-                *next = message.offset + 1;
-                let (key, body) = (message.key.clone(), message.bytes.clone());
+                owned.next = message.offset + 1;
+                owned.tenure.delivered(message.offset, size);
                 let (topic, partition) = place;
-                taken.push(Delivery { topic, partition, offset: message.offset, key, bytes: body });
+                taken.push(Delivery {
+                    topic,
+                    partition,
+                    offset: message.offset,
+                    key: message.key.clone(),
+                    bytes: message.bytes.clone(),
+                    unreadable: None,
+                    tenure: owned.tenure.clone(),
+                });
             }
         }
         taken
     }
 
-    /// Notes a position. A late commit of an earlier owner is as true as any: a position only goes up.
-    fn commit(&mut self, group: &str, position: &Position) {
-        let place = (position.topic, position.partition);
-        let partition = usize::try_from(position.partition)
-            .ok()
-            .and_then(|number| self.topics.get_mut(&position.topic)?.partitions.get_mut(number));
+    /// Notes how far a group has come; a position only goes up.
+    fn commit(&mut self, group: &str, place: Place, next: i64) {
+        let partition =
+            usize::try_from(place.1).ok().and_then(|number| self.topics.get_mut(&place.0)?.partitions.get_mut(number));
         let Some(partition) = partition else { return };
         if let Some(committed) = self.groups.get_mut(group).and_then(|it| it.committed.get_mut(&place)) {
-            *committed = (*committed).max(position.next.min(partition.next_offset));
+            *committed = (*committed).max(next.min(partition.next_offset));
         }
         let slowest = self.groups.values().filter_map(|it| it.committed.get(&place)).min().copied();
         while !partition.messages.is_empty() && slowest.is_some_and(|slowest| partition.first_offset() < slowest) {
@@ -273,7 +351,7 @@ impl Bus for MemoryBus {
     }
 
     async fn subscribe(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Subscription>, Unreachable> {
-        let (id, news) = self.shared.lock().join(group, topics);
+        let (id, news) = self.shared.lock().join(group, topics, &self.shared);
         Ok(Box::new(Joined { shared: Arc::clone(&self.shared), group: group.to_owned(), id, news, turn: 0 }))
     }
 }
@@ -309,20 +387,23 @@ impl Subscription for Joined {
         }
     }
 
-    async fn commit(&mut self, positions: &[Position]) -> Result<(), Unreachable> {
+    async fn leave(&mut self) {
+        self.leave_now();
+    }
+}
+
+impl Joined {
+    fn leave_now(&self) {
         let mut state = self.shared.lock();
-        positions.iter().for_each(|it| state.commit(&self.group, it));
-        Ok(())
+        if let Some(group) = state.groups.get_mut(&self.group) {
+            group.leave(self.id, &self.shared);
+        }
     }
 }
 
 impl Drop for Joined {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        if let Some(group) = state.groups.get_mut(&self.group) {
-            group.members.remove(&self.id);
-            group.rebalance();
-        }
+        self.leave_now();
     }
 }
 

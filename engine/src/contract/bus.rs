@@ -1,7 +1,7 @@
 //! What every bus must do.
 
 use super::{Names, PATIENCE};
-use crate::bus::{Bus, Delivery, Message, Position, Subscription};
+use crate::bus::{Bus, Busy, Delivery, Message, Subscription};
 use bytes::Bytes;
 use schemas::{
     event::{Kind, Lane},
@@ -20,11 +20,14 @@ pub async fn check(bus: Arc<dyn Bus>, run: &str) {
     groups_are_independent(bus, run).await;
     only_subscribed_topics_are_delivered(bus, run).await;
     limits_are_kept_but_one_message_is_always_given(bus, run).await;
-    a_group_goes_on_where_it_has_committed(bus, run).await;
-    what_a_leaving_member_did_not_commit_is_delivered_again(bus, run).await;
+    a_group_goes_on_with_what_is_not_done(bus, run).await;
+    what_a_leaving_member_did_not_do_is_delivered_again(bus, run).await;
     two_members_share_the_messages(bus, run).await;
     a_member_that_waits_is_woken(bus, run).await;
     a_member_that_waits_gets_what_a_leaving_one_had(bus, run).await;
+    a_tenure_ends_at_leaving(bus, run).await;
+    what_was_done_is_not_delivered_again(bus, run).await;
+    begun_work_ends_before_its_partition_moves(bus, run).await;
 }
 
 /// Publishes one message a text and returns what to expect.
@@ -48,30 +51,20 @@ async fn next(member: &mut dyn Subscription, count_max: usize, bytes_max: usize)
     waited.expect("a message that was published is delivered").expect("a bus that is there delivers")
 }
 
-/// Takes messages until these many of these keys have come; those of other checks are committed and left out.
+/// Takes messages until these many of these keys have come; those of other checks are done and left out.
 async fn take(member: &mut dyn Subscription, keys: &[&Subject], count: usize) -> Vec<Delivery> {
     let mut taken = Vec::new();
     while taken.len() < count {
         let (ours, others): (Vec<_>, Vec<_>) =
             next(member, 100, 1 << 20).await.into_iter().partition(|it| keys.contains(&&it.key));
-        // A position beyond one of ours would say that ours are done.
-        if ours.is_empty() && taken.is_empty() {
-            commit(member, &others).await;
-        }
+        done(&others);
         taken.extend(ours);
     }
     taken
 }
 
-async fn commit(member: &mut dyn Subscription, done: &[Delivery]) {
-    let mut next: BTreeMap<(TopicName, i32), i64> = BTreeMap::new();
-    for delivery in done {
-        let reached = next.entry((delivery.topic, delivery.partition)).or_default();
-        *reached = (*reached).max(delivery.offset + 1);
-    }
-    let position = |((topic, partition), next)| Position { topic, partition, next };
-    let positions: Vec<Position> = next.into_iter().map(position).collect();
-    member.commit(&positions).await.expect("a bus that is there takes commits");
+fn done(deliveries: &[Delivery]) {
+    deliveries.iter().filter_map(Delivery::begin).for_each(Busy::done);
 }
 
 fn texts(deliveries: &[Delivery]) -> Vec<String> {
@@ -104,9 +97,9 @@ async fn groups_are_independent(bus: &dyn Bus, run: &str) {
     let mut second = join(bus, &format!("groups-2-{run}"), &[HOT]).await;
     publish(bus, &mut names, HOT, &key, &["a", "b"]).await;
     let taken = take(&mut *first, &[&key], 2).await;
-    commit(&mut *first, &taken).await;
+    done(&taken);
     let taken = take(&mut *second, &[&key], 2).await;
-    assert_eq!(texts(&taken), ["a", "b"], "every group gets every message, whatever others commit");
+    assert_eq!(texts(&taken), ["a", "b"], "every group gets every message, whatever others do");
 }
 
 async fn only_subscribed_topics_are_delivered(bus: &dyn Bus, run: &str) {
@@ -138,22 +131,22 @@ async fn limits_are_kept_but_one_message_is_always_given(bus: &dyn Bus, run: &st
     assert_eq!(texts(&ours), ["a", "b", "c", large.as_str(), "d"], "a large message is given all the same");
 }
 
-async fn a_group_goes_on_where_it_has_committed(bus: &dyn Bus, run: &str) {
+async fn a_group_goes_on_with_what_is_not_done(bus: &dyn Bus, run: &str) {
     let mut names = Names::new(run, "commit");
     let (key, group) = (names.subject(), format!("commit-{run}"));
     let mut member = join(bus, &group, &[HOT]).await;
     publish(bus, &mut names, HOT, &key, &["a", "b", "c"]).await;
     let taken = take(&mut *member, &[&key], 3).await;
     // Done with the first two only.
-    commit(&mut *member, &taken[..2]).await;
+    done(&taken[..2]);
     drop(member);
     let mut member = join(bus, &group, &[HOT]).await;
     publish(bus, &mut names, HOT, &key, &["d"]).await;
     let taken = take(&mut *member, &[&key], 2).await;
-    assert_eq!(texts(&taken), ["c", "d"], "a position is the next offset to read, and the group goes on there");
+    assert_eq!(texts(&taken), ["c", "d"], "the group goes on with what is not done");
 }
 
-async fn what_a_leaving_member_did_not_commit_is_delivered_again(bus: &dyn Bus, run: &str) {
+async fn what_a_leaving_member_did_not_do_is_delivered_again(bus: &dyn Bus, run: &str) {
     let mut names = Names::new(run, "leaving");
     let (key, group) = (names.subject(), format!("leaving-{run}"));
     let mut member = join(bus, &group, &[HOT]).await;
@@ -163,7 +156,7 @@ async fn what_a_leaving_member_did_not_commit_is_delivered_again(bus: &dyn Bus, 
     drop(member);
     let mut waiting = waiting;
     let taken = take(&mut *waiting, &[&key], 2).await;
-    assert_eq!(texts(&taken), ["a", "b"], "what a member did not commit, another one gets");
+    assert_eq!(texts(&taken), ["a", "b"], "what a member did not do, another one gets");
 }
 
 async fn two_members_share_the_messages(bus: &dyn Bus, run: &str) {
@@ -234,5 +227,71 @@ async fn a_member_that_waits_gets_what_a_leaving_one_had(bus: &dyn Bus, run: &st
     };
     futures::join!(wait, leave);
     let again = |it: &&Delivery| got.iter().any(|other| other.key == it.key && other.bytes == it.bytes);
-    assert_eq!(held.iter().filter(again).count(), keys.len(), "everything uncommitted goes to who stays");
+    assert_eq!(held.iter().filter(again).count(), keys.len(), "everything that is not done goes to who stays");
+}
+
+async fn a_tenure_ends_at_leaving(bus: &dyn Bus, run: &str) {
+    let mut names = Names::new(run, "tenure");
+    let key = names.subject();
+    let mut member = join(bus, &format!("tenure-{run}"), &[COLD]).await;
+    publish(bus, &mut names, COLD, &key, &["a"]).await;
+    let taken = take(&mut *member, &[&key], 1).await;
+    assert!(taken[0].tenure.is_held(), "a member holds the partition of what it was given");
+    member.leave().await;
+    assert!(!taken[0].tenure.is_held(), "a tenure ends at leaving");
+    assert!(taken[0].begin().is_none(), "nothing is begun after a tenure has ended");
+}
+
+async fn what_was_done_is_not_delivered_again(bus: &dyn Bus, run: &str) {
+    let mut names = Names::new(run, "handover");
+    let group = format!("handover-{run}");
+    let keys: Vec<Subject> = (0..32).map(|_| names.subject()).collect();
+    let all: Vec<&Subject> = keys.iter().collect();
+    let mut first = join(bus, &group, &[HOT]).await;
+    for key in &keys {
+        publish(bus, &mut names, HOT, key, &["one"]).await;
+    }
+    done(&take(&mut *first, &all, keys.len()).await);
+    first.leave().await;
+    let mut second = join(bus, &group, &[HOT]).await;
+    for key in &keys {
+        publish(bus, &mut names, HOT, key, &["two"]).await;
+    }
+    let taken = take(&mut *second, &all, keys.len()).await;
+    assert!(taken.iter().all(|it| it.bytes == "two"), "what was done is not delivered again");
+}
+
+async fn begun_work_ends_before_its_partition_moves(bus: &dyn Bus, run: &str) {
+    let mut names = Names::new(run, "draining");
+    let group = format!("draining-{run}");
+    let keys: Vec<Subject> = (0..32).map(|_| names.subject()).collect();
+    let all: Vec<&Subject> = keys.iter().collect();
+    let mut first = join(bus, &group, &[HOT]).await;
+    for key in &keys {
+        publish(bus, &mut names, HOT, key, &["one"]).await;
+    }
+    let taken = take(&mut *first, &all, keys.len()).await;
+    let busy: Vec<Busy> = taken.iter().filter_map(Delivery::begin).collect();
+    assert_eq!(busy.len(), keys.len(), "what is held can be begun");
+    let has_ended = std::sync::atomic::AtomicBool::new(false);
+    let finish = async {
+        // A partition that is about to go begins nothing more.
+        while taken.iter().all(|it| it.begin().is_some()) {
+            tokio::task::yield_now().await;
+        }
+        has_ended.store(true, std::sync::atomic::Ordering::SeqCst);
+        busy.into_iter().for_each(Busy::done);
+        // The group must go on while the other one waits.
+        first
+    };
+    let join_it = async {
+        let mut second = join(bus, &group, &[HOT]).await;
+        for key in &keys {
+            publish(bus, &mut names, HOT, key, &["two"]).await;
+        }
+        let got = take(&mut *second, &all, 1).await;
+        assert!(has_ended.load(std::sync::atomic::Ordering::SeqCst), "what has begun ends before its partition moves");
+        assert!(got.iter().all(|it| it.bytes == "two"), "what ended before its partition moved is not delivered again");
+    };
+    tokio::time::timeout(PATIENCE, async { futures::join!(finish, join_it) }).await.expect("a partition moves");
 }

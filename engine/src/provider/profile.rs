@@ -1,6 +1,6 @@
 //! What a provider can do, as data.
 
-use schemas::data_type::DataType;
+use schemas::{data_type::DataType, record::Policy};
 use std::time::Duration;
 
 /// What a provider can do, as data.
@@ -32,6 +32,8 @@ pub struct Profile {
     pub auth_url: &'static str,
     /// Where its tokens are given, when it is another host.
     pub token_url: &'static str,
+    /// What its terms allow to be done with its records, whatever a single record says.
+    pub policy: Policy,
     /// Version of the mapper; raised whenever `normalize` gives another result for some page.
     pub mapper_version: i32,
     /// Version of the service's interface that this connector speaks.

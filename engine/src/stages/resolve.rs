@@ -274,7 +274,7 @@ impl Resolve {
         let (subject, source) = (page.subject(), page.input.body.account.connection);
         let mut keys = Vec::with_capacity(page.records.len());
         for record in &page.records {
-            keys.push(self.origin_key(subject, source, &record.origin.record).await?);
+            keys.push(self.contents.origin_key(subject, source, &record.origin.record).await?);
         }
         let origins = self.items.origins(subject, source, destination.account.connection, &keys).await?;
         let ours = self.items.origins(subject, source, source, &keys).await?;
@@ -393,16 +393,6 @@ impl Resolve {
         let json = serde_json::to_vec(&rules::summary(record))
             .map_err(|err| Unreachable(format!("a summary cannot be written: {err}")))?;
         self.contents.seal_row(subject, &item.to_string(), &json).await
-    }
-
-    /// Keyed hash of a record's id at a connection.
-    async fn origin_key(
-        &self,
-        subject: &Subject,
-        connection: ConnectionId,
-        record: &str,
-    ) -> Result<String, Unreachable> {
-        self.contents.vault.keyed_hash(subject, "origin", format!("{connection}/{record}").as_bytes()).await
     }
 }
 

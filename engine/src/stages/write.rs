@@ -10,7 +10,7 @@ use super::{Tally, made};
 use crate::{
     accounts::{Accounts, Caller},
     backoff::backoff,
-    bus::Unreachable,
+    bus::{Unreachable, still_held},
     calls::Deliver,
     contents::Contents,
     item::{Guard, ItemKey, ItemRow, ItemState, Origin, Partition, Patch},
@@ -272,6 +272,7 @@ impl Write {
             // A deletion of what was never made there: it is gone already.
             return Ok(Err(ProviderError::NotFound));
         };
+        still_held()?;
         let operation = self.write_operation(job, send);
         let caller = Caller { subject: job.subject(), connection, lane: job.input.body.lane, send_by };
         let answer = self.accounts.call(caller, &Deliver(&operation)).await?;

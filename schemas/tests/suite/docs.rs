@@ -25,6 +25,11 @@ fn the_page_on_topics_is_current() {
 }
 
 #[test]
+fn the_page_on_analytics_is_current() {
+    check_file("../docs/analytics.md", &docs::analytics_markdown());
+}
+
+#[test]
 fn every_data_type_and_topic_is_on_its_page() {
     let page = docs::records_markdown();
     for it in DataType::ALL {

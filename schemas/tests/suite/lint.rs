@@ -5,10 +5,10 @@ use schemas::{
     codec::{SCHEMAS, Subject},
     data_type::DataType,
     event::{
-        Account, Action, Candidate, Count, Decision, Decisions, Deletes, Delivered, Destination, DestinationCounts,
-        Fate, Fetched, FieldChoice, Head, Held, IssueCount, Lane, Mode, Named, Normalized, OperationResult, Outcome,
-        Payload, Reading, Reason, Rejected, Requested, Resolved, Results, Rule, Settled, Side, Stretch, StretchState,
-        Trigger, TypeSpan,
+        Account, Action, Analytics, Candidate, Count, Decision, Decisions, Deletes, Delivered, Destination,
+        DestinationCounts, Fate, Fetched, FieldChoice, Head, Held, IssueCount, Lane, Mode, Named, Normalized,
+        OperationResult, Outcome, PartOfDay, Payload, Reading, Reason, Rejected, Requested, Resolved, Results, Rule,
+        Settled, Side, Stretch, StretchState, Trigger, TypeSpan,
     },
     record::{
         BloodPressure, Body, Entity, Nothing, Nutrition, Origin, Policy, Quantity, Record, RecordState,
@@ -261,6 +261,7 @@ fn records_and_enums_are_those_of_the_rust_types() {
     let rust: BTreeMap<_, _> = [
         rust::<Account>(),
         rust::<Action>(),
+        rust::<Analytics>(),
         rust::<BloodPressure>(),
         rust::<Candidate>(),
         rust::<Count>(),
@@ -289,6 +290,7 @@ fn records_and_enums_are_those_of_the_rust_types() {
         rust::<OperationResult>(),
         rust::<Origin>(),
         rust::<Outcome>(),
+        rust::<PartOfDay>(),
         rust::<Payload>(),
         rust::<Policy>(),
         rust::<Quantity>(),
@@ -363,6 +365,7 @@ fn what_a_reader_does_not_know_has_the_least_effect() {
         ("Fate", "unknown"),
         ("Lane", "cold"),
         ("Mode", "shadow"),
+        ("PartOfDay", "unknown"),
         ("Reason", "other"),
         ("RecordState", "open"),
         ("RecordingMethod", "unknown"),

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod analytics;
 mod compatibility;
 mod content;
 mod docs;

@@ -5,14 +5,15 @@ use schemas::{
     codec::{DecodeError, Framed, Subject as Schema, current, decode, encode},
     data_type::DataType,
     event::{
-        Account, Action, Candidate, Count, Cover, Decision, Decisions, Deletes, Delivered, Destination,
+        Account, Action, Analytics, Candidate, Count, Cover, Decision, Decisions, Deletes, Delivered, Destination,
         DestinationCounts, Envelope, Fate, Fetched, FieldChoice, Head, Held, IssueCount, Lane, Mode, Named, Normalized,
-        OperationResult, Outcome, Payload, Reading, Reason, Rejected, Requested, Resolved, Results, Rule, Settled,
-        Side, Stretch, StretchState, Trigger, TypeSpan,
+        OperationResult, Outcome, PartOfDay, Payload, Reading, Reason, Rejected, Requested, Resolved, Results, Rule,
+        Settled, Side, Stretch, StretchState, Trigger, TypeSpan,
     },
     id::{ConfigId, ConnectionId, EventId, ItemId, OpId, Subject, SyncId},
-    record::{Body, Records},
+    record::{Body, RecordingMethod, Records},
     time::{Instant, Interval},
+    workout::Sport,
 };
 use serde_json::Value;
 use std::fmt::Debug;
@@ -49,6 +50,7 @@ pub(crate) fn all() -> Vec<Sample> {
     all.extend(pair(event(outcome()), event(outcome_minimal())));
     all.extend(pair(event(settled()), event(settled_minimal())));
     all.extend(pair(event(rejected()), event(rejected_minimal())));
+    all.extend(pair(event(analytics()), event(analytics_minimal())));
     all.extend(pair(records(), Records::default()));
     all.extend(pair(decisions(), Decisions::default()));
     all.extend(pair(results(), Results::default()));
@@ -349,6 +351,38 @@ fn rejected() -> Rejected {
 
 fn rejected_minimal() -> Rejected {
     Rejected { partition: 0, offset: 0, attempts: 0, original: Vec::new(), ..rejected() }
+}
+
+fn analytics() -> Analytics {
+    Analytics {
+        method: RecordingMethod::Active,
+        week: "2026-W18".into(),
+        is_weekend: true,
+        part_of_day: PartOfDay::Evening,
+        is_daily_total: true,
+        duration_min: Some(45),
+        value: Some(61.5),
+        sport: Some(Sport::TrailRunning),
+        moving_min: Some(40),
+        distance_km: Some(7.5),
+        energy_kcal: Some(450),
+        ascent_m: Some(100),
+        heart_rate_mean: Some(140),
+        heart_rate_max: Some(175),
+        steps: Some(6_500),
+        asleep_min: Some(420),
+        deep_min: Some(85),
+        rem_min: Some(90),
+        is_nap: Some(false),
+        systolic: Some(115),
+        diastolic: Some(75),
+        ..analytics_minimal()
+    }
+}
+
+fn analytics_minimal() -> Analytics {
+    let (epoch, record) = ("2026-Q2".into(), "6d0c1b9a3f5e7d8890a1b2c3d4e5f607".into());
+    Analytics::bare(epoch, record, Action::Update, DataType::Workout, "files".into())
 }
 
 fn decisions() -> Decisions {

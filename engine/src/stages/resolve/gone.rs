@@ -82,7 +82,9 @@ impl Resolve {
             let opened = self.contents.open_value::<Records>(&head.subject, &normalized.body.records).await?;
             let Some(opened) = opened else { return Ok(None) };
             for record in &opened.records {
-                shown.insert(self.origin_key(&head.subject, of.account.connection, &record.origin.record).await?);
+                shown.insert(
+                    self.contents.origin_key(&head.subject, of.account.connection, &record.origin.record).await?,
+                );
             }
         }
         Ok(Some(shown))

@@ -43,7 +43,7 @@ impl Resolve {
         let (known, mut seqs) = self.window(page, connection).await?;
         let mut keys = Vec::with_capacity(page.records.len());
         for record in &page.records {
-            keys.push(self.origin_key(subject, connection, &record.origin.record).await?);
+            keys.push(self.contents.origin_key(subject, connection, &record.origin.record).await?);
         }
         let origins = self.items.origins(subject, connection, connection, &keys).await?;
         let (mut tally, mut noted) = (Tally::default(), Vec::new());

@@ -11,7 +11,12 @@ use crate::{
     session::Session,
 };
 use async_trait::async_trait;
-use schemas::{data_type::DataType, id::ItemId, record::Record, time::Instant};
+use schemas::{
+    data_type::DataType,
+    id::ItemId,
+    record::{Policy, Record},
+    time::Instant,
+};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard},
@@ -87,6 +92,7 @@ pub(super) fn profile(class: Delivery) -> Profile {
         base_url: "",
         auth_url: "",
         token_url: "",
+        policy: Policy::default(),
         mapper_version: 1,
         api_version: "1",
     }

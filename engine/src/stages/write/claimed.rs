@@ -7,7 +7,7 @@
 use super::{ATTEMPTS_MAX, Ending, Job, Progress, SEND_MAX, Write, cannot, definite};
 use crate::{
     accounts::Caller,
-    bus::Unreachable,
+    bus::{Unreachable, still_held},
     calls::Find,
     item::{Claim, Guard, ItemKey, ItemRow, ItemState, Partition, Patch, Print},
     provider::{Delivery, Found, ProviderError, Receipt},
@@ -94,6 +94,7 @@ impl Write {
 
     /// Step 2: claims the row, or takes over a claim that has stood for Q.
     async fn claim(&self, job: &Job<'_>, row: ItemRow, class: Delivery) -> Result<Next<Held>, Unreachable> {
+        still_held()?;
         let since = self.accounts.clock.monotonic();
         let at = self.accounts.clock.now();
         let token = draw_token();

@@ -3,7 +3,7 @@
 use super::{ATTEMPTS_MAX, Ending, Job, Progress, Write, definite, send_of};
 use crate::{
     accounts::Caller,
-    bus::Unreachable,
+    bus::{Unreachable, still_held},
     calls::Poll,
     item::{Guard, ItemRow, ItemState, Patch},
     provider::{ProviderError, Receipt},
@@ -46,6 +46,7 @@ impl Write {
             Some(ending) => return self.close(job, None, ending).await,
             None => {}
         }
+        still_held()?;
         let guard = Guard {
             planned_version: Some(job.decision.version),
             version_below: Some(job.decision.version),
@@ -112,6 +113,11 @@ impl Write {
             }
             Err(ProviderError::Throttled { until }) => {
                 Ok(Progress::Due(until.unwrap_or_else(|| now.plus(super::super::THROTTLED_PAUSE))))
+            }
+            // Nothing was sent: whoever holds the partition now sends it.
+            Err(ProviderError::Late) => {
+                still_held()?;
+                Ok(Progress::Due(now))
             }
             Err(ProviderError::TokenExpired | ProviderError::AccessRevoked) => {
                 self.close(job, None, in_doubt(&row, Reason::AccessRevoked)).await

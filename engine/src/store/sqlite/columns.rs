@@ -49,6 +49,7 @@ pub(super) const fn kind_number(kind: Kind) -> i64 {
         Kind::Outcome => 5,
         Kind::Settled => 6,
         Kind::Rejected => 7,
+        Kind::Analytics => 8,
     }
 }
 
@@ -70,6 +71,7 @@ pub(super) fn topic(row: &Row<'_>, column: usize) -> rusqlite::Result<TopicName>
         5 => Kind::Outcome,
         6 => Kind::Settled,
         7 => Kind::Rejected,
+        8 => Kind::Analytics,
         _ => return Err(bad(column, "kind of event")),
     };
     let lane = match row.get::<_, Option<i64>>(column + 1)? {

@@ -206,7 +206,7 @@ const fn answering(kind: Kind) -> Option<&'static str> {
         Kind::Fetched => Some("normalize"),
         Kind::Normalized => Some("resolve"),
         Kind::Resolved => Some("write"),
-        Kind::Outcome | Kind::Settled | Kind::Rejected => None,
+        Kind::Outcome | Kind::Settled | Kind::Rejected | Kind::Analytics => None,
     }
 }
 
