@@ -31,7 +31,7 @@ use schemas::{
     time::{Instant, Interval},
     topics::{self, TopicName},
 };
-use std::{io::Read, sync::Arc};
+use std::{io::Read, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// What it does.
@@ -65,7 +65,14 @@ pub(crate) struct Places {
 pub(crate) async fn run(kind: Kind, places: &Places) -> Result<()> {
     // As the product does it: what is counted costs something.
     let recorder = PrometheusBuilder::new().build_recorder();
+    let counted = recorder.handle();
     metrics::set_global_recorder(recorder).context("install the recorder of metrics")?;
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            counted.run_upkeep();
+        }
+    });
     let bus = KafkaBus::open(Settings::parse(&places.bus, [].into(), Some(&places.registry), None)?).await?;
     let directory = tempfile::tempdir()?;
     let clock = Clock::real();

@@ -3,6 +3,8 @@
 //! Redelivery, crash recovery, idempotency and replay are all in `Worker::handle`: before a stage runs, the log is
 //! asked what that stage made of this event; if it knows, that is the answer.
 
+mod meters;
+
 use crate::{
     backoff::backoff,
     bus::{Bus, Busy, Delivery, Message, Unreachable, still_held},
@@ -14,7 +16,8 @@ use crate::{
     topology::{Node, Topology},
 };
 use futures::FutureExt;
-use metrics::{counter, histogram};
+use meters::Meters;
+use metrics::counter;
 use schemas::{
     event::{Envelope, Head, Mode, Outcome, Reason, Rejected, Requested},
     id::{EventId, Subject, SyncId},
@@ -56,8 +59,8 @@ impl Runner {
     pub async fn run(&self, topology: &Topology, stop: watch::Receiver<bool>) {
         let mut stages = JoinSet::new();
         for node in &topology.nodes {
-            let worker = Arc::new(Worker { runner: self.clone(), node: node.clone(), rejected: topology.rejected });
-            stages.spawn(worker.run(stop.clone()));
+            let (node, rejected, meters) = (node.clone(), topology.rejected, Meters::of(node));
+            stages.spawn(Arc::new(Worker { runner: self.clone(), node, rejected, meters }).run(stop.clone()));
         }
         while stages.join_next().await.is_some() {}
     }
@@ -208,6 +211,7 @@ struct Worker {
     runner: Runner,
     node: Node,
     rejected: TopicName,
+    meters: Meters,
 }
 
 /// One delivery, decoded.
@@ -229,7 +233,7 @@ impl Worker {
             if let Err(err) = self.clone().subscribed(&mut stop).await {
                 // What was not acknowledged is delivered again.
                 warn!(stage = self.stage().name(), %err, "stopped without acknowledging; tries again");
-                counter!("syncwell_stage_stopped_total", "stage" => self.stage().name()).increment(1);
+                self.meters.stopped();
                 tokio::time::sleep(UNREACHABLE_PAUSE).await;
             }
         }
@@ -247,7 +251,7 @@ impl Worker {
             while let Some((key, input)) = lanes.start() {
                 let Some(busy) = input.delivery.begin() else {
                     // The partition went to another member, who does it.
-                    count(self.stage().name(), lane, "dropped");
+                    self.meters.count("dropped");
                     lanes.done(&key);
                     continue;
                 };
@@ -341,12 +345,7 @@ impl Worker {
         let span = info_span!("step", stage = name, lane, event = %head.id, sync = %head.sync, subject = %head.subject);
         let begun = std::time::Instant::now();
         let result = self.step(input).instrument(span).await;
-        histogram!("syncwell_stage_seconds", "stage" => name, "lane" => lane).record(begun.elapsed().as_secs_f64());
-        count(name, lane, "in");
-        match &result {
-            Ok(what) => count(name, lane, what),
-            Err(_) => count(name, lane, "unreachable"),
-        }
+        self.meters.took(begun.elapsed(), result.as_ref().map_or("unreachable", |it| *it));
         result.map(|_| ())
     }
 
@@ -490,13 +489,9 @@ impl Worker {
         let outputs = vec![logged(&Envelope { head, body }, self.rejected)];
         let step = Step { key, at: now, bearing: Bearing::Within, outputs, roots: Vec::new() };
         let stands = self.runner.store.log.append(step).await?;
-        count(self.stage().name(), lane_of(self.node.from).name(), "rejected");
+        self.meters.count("rejected");
         self.runner.publish(&stands).await
     }
-}
-
-fn count(stage: &'static str, lane: &'static str, result: &'static str) {
-    counter!("syncwell_stage_events_total", "stage" => stage, "lane" => lane, "result" => result).increment(1);
 }
 
 #[cfg(test)]
