@@ -147,7 +147,8 @@ impl Binary<'_> {
     /// Whether it has done an event.
     async fn has_worked(&self, started: &Started) -> Result<bool> {
         let text = self.http.get(format!("{}/metrics", started.url)).send().await?.text().await?;
-        let worked = |it: &str| it.starts_with("syncwell_stage_events_total") && it.contains("\"out\"") && !it.ends_with(" 0");
+        let worked =
+            |it: &str| it.starts_with("syncwell_stage_events_total") && it.contains("\"out\"") && !it.ends_with(" 0");
         Ok(text.lines().any(worked))
     }
 }

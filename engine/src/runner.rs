@@ -4,6 +4,7 @@
 //! asked what that stage made of this event; if it knows, that is the answer.
 
 mod meters;
+mod rejection;
 
 use crate::{
     backoff::backoff,
@@ -11,7 +12,7 @@ use crate::{
     clock::Clock,
     failpoint,
     lanes::Lanes,
-    stage::{AnyAnswer, AnyStage, Later, Work, lane_of, logged, message},
+    stage::{AnyAnswer, AnyStage, Later, Work, lane_of, message},
     store::{Bearing, Logged, Step, StepKey, Store, Timer},
     topology::{Node, Topology},
 };
@@ -19,10 +20,10 @@ use futures::FutureExt;
 use meters::Meters;
 use metrics::counter;
 use schemas::{
-    event::{Envelope, Head, Mode, Outcome, Reason, Rejected, Requested},
+    event::{Head, Reason, Requested},
     id::{EventId, Subject, SyncId},
     time::Instant,
-    topics::{self, TopicName},
+    topics::TopicName,
 };
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
@@ -30,8 +31,6 @@ use tracing::{Instrument, error, info_span, warn};
 
 /// The most deliveries, and bytes of them, taken in one micro-batch; how many are held in all, the bus bounds.
 const BATCH_MAX: (usize, usize) = (256, 16 << 20);
-/// The largest original that travels with its rejection; of a larger one only the place is told.
-const ORIGINAL_BYTES_MAX: usize = 900_000;
 /// How many a stage works on at the same time.
 const RUNNING_MAX: usize = 64;
 /// How long a drain waits for work in flight.
@@ -255,15 +254,15 @@ impl Worker {
                     lanes.done(&key);
                     continue;
                 };
-                let worker = self.clone();
-                running.spawn(async move { (key, worker.held(&input, busy).await) });
+                let (worker, stop) = (self.clone(), stop.clone());
+                running.spawn(async move { (key, worker.held(&input, busy, &stop).await) });
             }
             if stopping && running.is_empty() {
                 break;
             }
             tokio::select! {
                 batch = subscription.next(BATCH_MAX.0, BATCH_MAX.1), if !stopping => {
-                    for input in self.take(batch?).await? {
+                    for input in self.take(batch?, stop).await? {
                         let head = input.work.head();
                         lanes.push((head.subject.clone(), input.work.lane()), head.subject.clone(), input);
                     }
@@ -289,22 +288,38 @@ impl Worker {
         Ok(())
     }
 
-    /// One event, as long as its partition is held. What is abandoned with a lost partition, the other member does.
-    async fn held(&self, input: &Input, busy: Busy) -> Result<(), Unreachable> {
+    /// One event, as long as its partition is held: what is abandoned with a lost partition, the other member does.
+    /// While one of our own servers is out of reach the event waits here, and the partition stays: leaving the group
+    /// would make all its members wait.
+    async fn held(&self, input: &Input, busy: Busy, stop: &watch::Receiver<bool>) -> Result<(), Unreachable> {
         let tenure = &input.delivery.tenure;
-        match tenure.clone().hold(self.handle(input)).await {
-            Ok(()) => {
-                busy.done();
-                failpoint::reached(self.stage().name(), "acknowledge");
-                Ok(())
+        let mut is_first = true;
+        while let Err(err) = tenure.clone().hold(self.handle(input, is_first)).await {
+            if !tenure.is_held() {
+                return Ok(());
             }
-            Err(_) if !tenure.is_held() => Ok(()),
-            Err(err) => Err(err),
+            self.out_of_reach(err, stop).await?;
+            is_first = false;
         }
+        busy.done();
+        failpoint::reached(self.stage().name(), "acknowledge");
+        Ok(())
+    }
+
+    /// One of our own servers is out of reach: says so, and pauses. The error again once `stop` is true: what was not
+    /// acknowledged is delivered again.
+    async fn out_of_reach(&self, err: Unreachable, stop: &watch::Receiver<bool>) -> Result<(), Unreachable> {
+        if *stop.borrow() {
+            return Err(err);
+        }
+        warn!(stage = self.stage().name(), %err, "waits for a server, without acknowledging");
+        counter!("syncwell_stage_waited_total", "stage" => self.stage().name()).increment(1);
+        tokio::time::sleep(UNREACHABLE_PAUSE).await;
+        Ok(())
     }
 
     /// Decodes a batch and recalls it in one read; what cannot be decoded is rejected here.
-    async fn take(&self, batch: Vec<Delivery>) -> Result<Vec<Input>, Unreachable> {
+    async fn take(&self, batch: Vec<Delivery>, stop: &watch::Receiver<bool>) -> Result<Vec<Input>, Unreachable> {
         let mut taken = Vec::with_capacity(batch.len());
         let mut keys = Vec::with_capacity(batch.len());
         for delivery in batch {
@@ -317,10 +332,19 @@ impl Worker {
                     keys.push(self.key(&*work));
                     taken.push(Input { delivery, work, recalled: None });
                 }
-                Err(why) => self.reject_undecodable(&delivery, &why).await?,
+                Err(why) => {
+                    while let Err(err) = self.reject_undecodable(&delivery, &why).await {
+                        self.out_of_reach(err, stop).await?;
+                    }
+                }
             }
         }
-        let steps = self.runner.store.log.recall(&keys).await?;
+        let steps = loop {
+            match self.runner.store.log.recall(&keys).await {
+                Ok(steps) => break steps,
+                Err(err) => self.out_of_reach(err, stop).await?,
+            }
+        };
         failpoint::reached(self.stage().name(), "recall");
         for (input, step) in taken.iter_mut().zip(steps) {
             input.recalled = step;
@@ -339,21 +363,21 @@ impl Worker {
     }
 
     /// One event: recall, process, append, publish.
-    async fn handle(&self, input: &Input) -> Result<(), Unreachable> {
+    async fn handle(&self, input: &Input, is_first: bool) -> Result<(), Unreachable> {
         let (head, name) = (input.work.head(), self.stage().name());
         let lane = lane_of(self.node.from).name();
         let span = info_span!("step", stage = name, lane, event = %head.id, sync = %head.sync, subject = %head.subject);
         let begun = std::time::Instant::now();
-        let result = self.step(input).instrument(span).await;
+        let result = self.step(input, is_first).instrument(span).await;
         self.meters.took(begun.elapsed(), result.as_ref().map_or("unreachable", |it| *it));
         result.map(|_| ())
     }
 
-    async fn step(&self, input: &Input) -> Result<&'static str, Unreachable> {
+    async fn step(&self, input: &Input, is_first: bool) -> Result<&'static str, Unreachable> {
         let (store, work, name) = (&self.runner.store, &*input.work, self.stage().name());
         let mut recalled = input.recalled.clone();
-        if recalled.is_none() && self.stage().closes() {
-            // An earlier event of the same batch may have ended the sync.
+        if recalled.is_none() && (!is_first || self.stage().closes()) {
+            // The attempt before may have appended it; an earlier event of the same batch may have ended the sync.
             recalled = store.log.recall(&[self.key(work)]).await?.pop().flatten();
         }
         if let Some(step) = recalled {
@@ -425,72 +449,6 @@ impl Worker {
         timers.schedule(timer).await?;
         failpoint::reached(name, "timer_written");
         Ok(None)
-    }
-
-    fn ended(&self, work: &dyn Work, reason: Reason, index: usize) -> Logged {
-        let lane = lane_of(self.node.from);
-        let head = work.head().derive(self.stage().name(), index, self.runner.clock.now());
-        let stage = self.stage().name().to_owned();
-        let body = Outcome { stage, destination: None, end: Some(reason), results: None, counts: Vec::new(), lane };
-        logged(&Envelope { head, body }, topics::outcomes(lane).name)
-    }
-
-    /// A rejection is two events: the outcome that lets the sync end, and what an operator redrives. No sync waits for
-    /// a follower.
-    fn rejected(&self, input: &Input, reason: Reason, attempts: i32) -> Vec<Logged> {
-        let now = self.runner.clock.now();
-        let head = input.work.head().derive(self.stage().name(), 1, now);
-        let body = self.rejection(&input.delivery, reason, attempts, now);
-        let ended = (!self.stage().follows()).then(|| self.ended(&*input.work, reason, 0));
-        ended.into_iter().chain([logged(&Envelope { head, body }, self.rejected)]).collect()
-    }
-
-    fn rejection(&self, delivery: &Delivery, reason: Reason, attempts: i32, at: Instant) -> Rejected {
-        // What cannot be published would be published for ever. It stays where it was; the place is told.
-        let fits = delivery.bytes.len() <= ORIGINAL_BYTES_MAX;
-        let original = if fits { delivery.bytes.to_vec() } else { Vec::new() };
-        if !fits {
-            warn!(topic = %delivery.topic, partition = delivery.partition, offset = delivery.offset, bytes = delivery.bytes.len(), "the original is too large to travel with its rejection");
-        }
-        Rejected {
-            stage: self.stage().name().into(),
-            reason,
-            topic: delivery.topic.to_string(),
-            partition: delivery.partition,
-            offset: delivery.offset,
-            attempts,
-            first_at: at,
-            code_version: env!("CARGO_PKG_VERSION").into(),
-            original,
-        }
-    }
-
-    /// Rejects bytes that are no event, unless their partition was lost meanwhile.
-    async fn reject_undecodable(&self, delivery: &Delivery, why: &str) -> Result<(), Unreachable> {
-        let Some(busy) = delivery.begin() else { return Ok(()) };
-        error!(stage = self.stage().name(), topic = %delivery.topic, partition = delivery.partition, offset = delivery.offset, why, "rejected what cannot be decoded");
-        match delivery.tenure.clone().hold(self.append_undecodable(delivery)).await {
-            Ok(()) => busy.done(),
-            Err(err) if delivery.tenure.is_held() => return Err(err),
-            Err(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Bytes that are no event have no id: their cause is where they were.
-    async fn append_undecodable(&self, delivery: &Delivery) -> Result<(), Unreachable> {
-        let place = format!("{}/{}/{}", delivery.topic, delivery.partition, delivery.offset);
-        let sync = SyncId::for_key(&delivery.key, "undecodable", &place);
-        let (cause, now) = (EventId::root(sync), self.runner.clock.now());
-        let id = EventId::derived(cause, self.stage().name(), 0);
-        let head = Head { id, cause, sync, subject: delivery.key.clone(), at: now, mode: Mode::Live };
-        let body = self.rejection(delivery, Reason::Undecodable, 1, now);
-        let key = StepKey { subject: delivery.key.clone(), sync, stage: self.stage().name().into(), cause };
-        let outputs = vec![logged(&Envelope { head, body }, self.rejected)];
-        let step = Step { key, at: now, bearing: Bearing::Within, outputs, roots: Vec::new() };
-        let stands = self.runner.store.log.append(step).await?;
-        self.meters.count("rejected");
-        self.runner.publish(&stands).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! The port to memory: it says each thing once. One small trait a concern; [`Store`] holds them all.
 
+mod common;
+pub mod scylla;
 pub mod sqlite;
 
 use crate::{
@@ -122,6 +124,16 @@ pub trait Log: fmt::Debug + Send + Sync {
 
     /// The syncs of a person, newest first: (sync, when it began, whether it has ended).
     async fn syncs(&self, subject: &Subject, count_max: usize) -> Result<Vec<(SyncId, Instant, bool)>, Unreachable>;
+
+    /// Steps appended within a span, of one person or of all, in order of time: when, and how each is known.
+    /// At most `count_max`, after the one that ended the page before.
+    async fn scan(
+        &self,
+        span: Interval,
+        subject: Option<&Subject>,
+        after: Option<(Instant, StepKey)>,
+        count_max: usize,
+    ) -> Result<Vec<(Instant, StepKey)>, Unreachable>;
 }
 
 /// The records of every person at every destination. Every change is conditional; none is blind.

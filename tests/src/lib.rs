@@ -6,11 +6,13 @@
 
 mod inside;
 mod outside;
+mod place;
 mod telling;
 
 pub use self::{
     inside::{End, Inside},
     outside::{Outside, VERIFY_TOKEN},
+    place::Place,
     telling::{fates, told},
 };
 

@@ -1,5 +1,6 @@
-//! The providers, simulated.
+//! The providers, simulated, and the place where the SyncWell between them lives.
 
+use crate::place::Place;
 use anyhow::Result;
 use connectors::{
     google_health,
@@ -23,6 +24,7 @@ pub struct Outside {
     /// Google Health.
     pub google: google_health::simulator::Simulator,
     servers: [Running; 2],
+    place: Place,
 }
 
 impl Outside {
@@ -45,7 +47,7 @@ impl Outside {
         google.kit().set_now(now);
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let servers = [strava.start(any_port).await?, google.start(any_port).await?];
-        Ok(Self { strava, google, servers })
+        Ok(Self { strava, google, servers, place: Place::new().await? })
     }
 
     /// Adds a person who has an empty account at both.
@@ -91,6 +93,6 @@ impl Outside {
         ]
         .into();
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        Ok(Config { data: directory.join("data"), listen, providers, ..Config::default() })
+        Ok(Config { listen, providers, ..self.place.config(&directory.join("data")) })
     }
 }

@@ -1,14 +1,19 @@
 //! Where things live: chosen once, by the scheme of a URL.
 
-use crate::{cli::ConfigError, config::Config};
-use anyhow::{Context, bail};
+use crate::config::{Config, ConfigError};
+use anyhow::{Context, anyhow};
 use engine::{
     bus::{
-        Bus,
+        Bus, Unreachable,
         kafka::{KafkaBus, Settings},
         memory::MemoryBus,
+        registry::Refused,
     },
-    store::{Store, sqlite::SqliteStore},
+    store::{
+        Store,
+        scylla::{OpenError, ScyllaStore, address::Address},
+        sqlite::SqliteStore,
+    },
     vault::{Kek, Vault},
 };
 use std::{
@@ -39,8 +44,11 @@ impl Backends {
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         let (bus, bus_is_lost): (Arc<dyn Bus>, bool) = match scheme(&config.bus) {
             "memory" => (MemoryBus::new(), true),
-            "kafka" => (KafkaBus::open(kafka(config)?).await?, false),
-            other => bail!("bus: no transport is called {other}; this build has memory:// and kafka://"),
+            "kafka" => (KafkaBus::open(kafka(config)?).await.map_err(bus_error)?, false),
+            other => {
+                let known = "this build has memory:// and kafka://";
+                return Err(ConfigError(anyhow!("bus: no transport is called {other}; {known}")).into());
+            }
         };
         let store = match scheme(&config.store) {
             "sqlite" => {
@@ -48,11 +56,31 @@ impl Backends {
                 make_private(&directory)?;
                 SqliteStore::open(&directory).with_context(|| format!("open the store in {}", directory.display()))?
             }
-            other => bail!("store: no memory is called {other}; this build has sqlite://"),
+            "scylla" => {
+                // First: without it nothing in the store could be read.
+                if config.key.is_none() && config.key_file.is_none() {
+                    let wrong = "scylla:// needs a key that all processes share; set key_file (or key)";
+                    return Err(ConfigError(anyhow!(wrong)).into());
+                }
+                ScyllaStore::open(&cluster(config)?).await.map_err(store_error)?
+            }
+            other => {
+                let known = "this build has sqlite:// and scylla://";
+                return Err(ConfigError(anyhow!("store: no memory is called {other}; {known}")).into());
+            }
         };
         let vault = Vault::open(store.vault.clone(), key(config)?).await.context("open the vault")?;
         Ok(Self { bus, store, vault, bus_is_lost })
     }
+}
+
+/// What may pass is told apart: a process that starts waits for it.
+fn bus_error(err: Refused) -> anyhow::Error {
+    if err.may_pass() { Unreachable(err.to_string()).into() } else { err.into() }
+}
+
+fn store_error(err: OpenError) -> anyhow::Error {
+    if err.may_pass() { Unreachable(err.to_string()).into() } else { err.into() }
 }
 
 /// What is configured for a `kafka://` bus.
@@ -61,12 +89,27 @@ impl Backends {
 /// Another scheme, or what cannot be configured so.
 pub fn kafka(config: &Config) -> anyhow::Result<Settings> {
     if scheme(&config.bus) != "kafka" {
-        let wrong = anyhow::anyhow!("bus: {} has no topics; set bus = \"kafka://host:port\"", config.bus);
+        let wrong = anyhow!("bus: {} has no topics; set bus = \"kafka://host:port\"", config.bus);
         return Err(ConfigError(wrong).into());
     }
     let (registry, instance) = (config.registry.as_deref(), config.instance.as_deref());
     Settings::parse(&config.bus, config.kafka_properties(), registry, instance)
         .map_err(|err| ConfigError(err.into()).into())
+}
+
+/// Where a `scylla://` store is.
+///
+/// # Errors
+/// When the store is of another scheme, or its address cannot be read.
+pub fn cluster(config: &Config) -> anyhow::Result<Address> {
+    if scheme(&config.store) != "scylla" {
+        let wrong = anyhow!(
+            "store: only scylla:// is migrated, sqlite:// sees to that itself; set store = \"scylla://host:port/keyspace\""
+        );
+        return Err(ConfigError(wrong).into());
+    }
+    Address::parse(&config.store).map_err(|why| ConfigError(anyhow!("store: {why}")).into())
+}
 }
 
 fn scheme(url: &str) -> &str {

@@ -9,6 +9,7 @@ mod import;
 mod jobs;
 pub mod print;
 mod schemas;
+mod store;
 mod topics;
 mod up;
 
@@ -97,6 +98,12 @@ pub enum Command {
     Topics(topics::Topics),
     /// Registers the schemas of all events, or lists them.
     Schemas(schemas::Schemas),
+    /// Looks after a `scylla://` store.
+    Store {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: store::Store,
+    },
     /// Prints the effective configuration, secrets masked.
     Config {
         /// JSON instead of TOML.
@@ -180,6 +187,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Topology { json } => developer::topology(json).await,
         Command::Topics(topics) => topics.run(&config?).await,
         Command::Schemas(schemas) => schemas.run(&config?).await,
+        Command::Store { command } => command.run(&config?).await,
         Command::Config { json } => developer::config(&config?, json),
         Command::Doctor { json } => doctor::doctor(config, json).await,
     }

@@ -42,7 +42,8 @@ pub struct Config {
     /// A name of this process that outlives it: after a restart within the session timeout it keeps its partitions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
-    /// Memory: `sqlite://` (in `data`) or `sqlite:///path/of/a/directory`.
+    /// Memory: `sqlite://` (in `data`), `sqlite:///path/of/a/directory`, or
+    /// `scylla://user:password@host:port,host:port/keyspace?dc=name&ca=/path/of/authorities.pem`.
     #[serde(default = "default_store")]
     pub store: String,
     /// Where this process listens: the API, and the probes of every role; port 0 takes a free one.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use engine::{
-    bus::{Backlog, Bus, Delivery, Message, Position, Subscription, Unreachable},
+    bus::{Backlog, Bus, Delivery, Message, Subscription, Unreachable},
     store::{RowKey, Rows},
 };
 use schemas::topics::TopicName;
@@ -216,8 +216,8 @@ impl Subscription for Joined {
         self.subscription.next(count_max, bytes_max).await
     }
 
-    async fn commit(&mut self, positions: &[Position]) -> Result<(), Unreachable> {
-        self.subscription.commit(positions).await
+    async fn leave(&mut self) {
+        self.subscription.leave().await;
     }
 }
 

@@ -68,7 +68,7 @@ impl Registry {
             let of_topic: &mut HashMap<u32, u32> = ids.entry(name).or_default();
             for published in versions(name.kind) {
                 let Some(id) = client.look_up(&subject, published.text).await? else {
-                    return Err(Refused::Wrong(format!(
+                    return Err(Refused::NotYet(format!(
                         "the schema registry does not know version {} of {subject}; run `syncwell schemas push`",
                         published.version
                     )));

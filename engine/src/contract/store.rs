@@ -7,6 +7,7 @@ use futures::future::join_all;
 use schemas::{
     event::{Kind, Lane},
     id::{EventId, Subject, SyncId},
+    time::{Instant, Interval},
     topics::TopicName,
 };
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub async fn check(store: &Store, run: &str) {
     syncs_are_unsettled_from_their_first_step_to_their_last(store, run).await;
     unsettled_syncs_come_in_pages(store, run).await;
     syncs_of_a_person_come_newest_first(store, run).await;
+    steps_are_scanned_in_order_of_time(store, run).await;
     a_step_takes_its_timer_along(store, run).await;
     timers_are_due_earliest_first(store, run).await;
     hastening_only_makes_earlier(store, run).await;
@@ -207,6 +209,57 @@ async fn syncs_of_a_person_come_newest_first(store: &Store, run: &str) {
     assert_eq!(store.log.syncs(&subject, 9).await.expect("syncs"), expected, "newest first, with their ends");
     assert_eq!(store.log.syncs(&subject, 2).await.expect("syncs"), expected[..2], "no more than asked for");
     assert_eq!(store.log.syncs(&names.subject(), 9).await.expect("syncs"), [], "of that person only");
+}
+
+async fn steps_are_scanned_in_order_of_time(store: &Store, run: &str) {
+    let mut names = Names::new(run, "scan");
+    let (anna, ben) = (names.subject(), names.subject());
+    let hour = |hour: u32| at(&format!("1999-12-31T{hour:02}:00:00Z"));
+    let mut made = Vec::new();
+    let times = [
+        (&anna, hour(20)),
+        (&ben, hour(23)),
+        (&anna, hour(21)),
+        (&anna, at("2000-01-01T00:00:00Z")),
+        (&ben, hour(21)),
+        (&anna, hour(21)),
+        (&ben, at("2000-01-02T05:00:00Z")),
+    ];
+    for (subject, time) in times {
+        let step = step(subject, names.sync(), "fetch", names.event(), Bearing::Within, vec![]);
+        made.push((time, append(store, Step { at: time, ..step }).await.key));
+    }
+    let again = step(&anna, made[0].1.sync, "fetch", made[0].1.cause, Bearing::Within, vec![]);
+    append(store, Step { at: hour(22), ..again }).await;
+    let span = Interval { from: hour(21), to: at("2000-01-02T05:00:00Z") };
+    let scan = async |subject: Option<&Subject>, after: Option<(Instant, StepKey)>, count_max: usize| {
+        let found = store.log.scan(span, subject, after, count_max).await.expect("scan");
+        // Others may have steps in this span, too, on a server that was here before.
+        assert!(found.len() <= count_max && found.is_sorted_by_key(|it| it.0), "in order of time, no more than asked");
+        found
+    };
+    let sorted = |mut keys: Vec<(Instant, StepKey)>| {
+        keys.sort_by_key(|(at, key)| (*at, key.sync));
+        keys
+    };
+    let expected = |of: &[&Subject]| {
+        let within = |it: &&(Instant, StepKey)| span.from <= it.0 && it.0 < span.to && of.contains(&&it.1.subject);
+        sorted(made.iter().filter(within).cloned().collect())
+    };
+    for (subject, people) in [(Some(&anna), &[&anna][..]), (Some(&ben), &[&ben]), (None, &[&anna, &ben])] {
+        let ours = |found: Vec<(Instant, StepKey)>| {
+            sorted(found.into_iter().filter(|it| people.contains(&&it.1.subject)).collect())
+        };
+        assert_eq!(ours(scan(subject, None, 99).await), expected(people), "the steps of the span, each once");
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = scan(subject, after.clone(), 2).await;
+            let Some(last) = page.last() else { break };
+            after = Some(last.clone());
+            found.extend(page);
+        }
+        assert_eq!(ours(found), expected(people), "page by page, the same");
+    }
 }
 
 fn timer(names: &mut Names, stage: &str, at_text: &str) -> Timer {

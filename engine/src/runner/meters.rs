@@ -5,8 +5,7 @@ use metrics::{Counter, Histogram, counter, histogram};
 use std::time::Duration;
 
 /// What can become of an event.
-const RESULTS: [&str; 9] =
-    ["in", "out", "recalled", "later", "rejected", "ended", "nothing", "unreachable", "dropped"];
+const RESULTS: [&str; 9] = ["in", "out", "recalled", "later", "rejected", "ended", "nothing", "unreachable", "dropped"];
 
 /// The meters of a stage in a lane.
 #[derive(Debug)]

@@ -123,7 +123,7 @@ async fn what_is_missing_or_wrong_is_told_with_the_next_step() {
     };
     let none = format!("{bus}/{}", servers::unique());
     let said = open(&none, &registry, &[]).await;
-    assert!(matches!(&said, Refused::Wrong(it) if it.contains("syncwell topics apply")), "{said}");
+    assert!(matches!(&said, Refused::NotYet(it) if it.contains("syncwell topics apply")), "{said}");
     let said = open("kafka://127.0.0.1:1/x", &registry, &[]).await;
     assert!(matches!(&said, Refused::Unreachable(it) if it.contains("127.0.0.1:1")), "{said}");
 }

@@ -84,7 +84,7 @@ impl There {
         for spec in catalogue() {
             let name = names.topic(spec.name);
             match self.topics.get(name).map_or(0, |it| it.0) {
-                0 => return Err(Refused::Wrong(format!("topic {name} is not there; run `syncwell topics apply`"))),
+                0 => return Err(Refused::NotYet(format!("topic {name} is not there; run `syncwell topics apply`"))),
                 n if n != spec.partitions as usize => return Err(Refused::Wrong(other_count(name, n, &spec))),
                 _ => {}
             }

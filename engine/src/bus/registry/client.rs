@@ -16,9 +16,20 @@ pub enum Refused {
     /// It may come back by itself: worth waiting for.
     #[error("{0}")]
     Unreachable(String),
+    /// Somebody must make something first, and may be about to: worth waiting for.
+    #[error("{0}")]
+    NotYet(String),
     /// Somebody must change something.
     #[error("{0}")]
     Wrong(String),
+}
+
+impl Refused {
+    /// Whether waiting may help.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::NotYet(_))
+    }
 }
 
 /// A registry.

@@ -7,7 +7,7 @@ use crate::{
 use async_trait::async_trait;
 use schemas::{
     id::{EventId, Subject, SyncId},
-    time::Instant,
+    time::{Instant, Interval},
     topics::TopicName,
 };
 use std::{
@@ -103,5 +103,15 @@ impl Log for CutLog {
 
     async fn syncs(&self, subject: &Subject, count_max: usize) -> Result<Vec<(SyncId, Instant, bool)>, Unreachable> {
         self.inner.syncs(subject, count_max).await
+    }
+
+    async fn scan(
+        &self,
+        span: Interval,
+        subject: Option<&Subject>,
+        after: Option<(Instant, StepKey)>,
+        count_max: usize,
+    ) -> Result<Vec<(Instant, StepKey)>, Unreachable> {
+        self.inner.scan(span, subject, after, count_max).await
     }
 }

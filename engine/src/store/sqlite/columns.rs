@@ -1,13 +1,9 @@
 //! How values look in columns.
 
+use crate::store::common::topic_of;
 use bytes::Bytes;
 use rusqlite::{Row, types::Type};
-use schemas::{
-    data_type::DataType,
-    event::{Kind, Lane},
-    time::Instant,
-    topics::TopicName,
-};
+use schemas::{data_type::DataType, time::Instant, topics::TopicName};
 use serde::{Serialize, de::DeserializeOwned};
 use std::error::Error;
 use uuid::Uuid;
@@ -39,48 +35,9 @@ pub(super) fn limit(count_max: usize) -> i64 {
     i64::try_from(count_max).unwrap_or(i64::MAX)
 }
 
-/// The number of a kind in the column `kind`; published numbers never change.
-pub(super) const fn kind_number(kind: Kind) -> i64 {
-    match kind {
-        Kind::Requested => 1,
-        Kind::Fetched => 2,
-        Kind::Normalized => 3,
-        Kind::Resolved => 4,
-        Kind::Outcome => 5,
-        Kind::Settled => 6,
-        Kind::Rejected => 7,
-        Kind::Analytics => 8,
-    }
-}
-
-/// The number of a lane in the column `lane`; published numbers never change.
-pub(super) fn lane_number(lane: Option<Lane>) -> Option<i64> {
-    lane.map(|lane| match lane {
-        Lane::Hot => 1,
-        Lane::Cold => 2,
-    })
-}
-
 /// A topic from the columns `kind` and `lane`, side by side.
 pub(super) fn topic(row: &Row<'_>, column: usize) -> rusqlite::Result<TopicName> {
-    let kind = match row.get(column)? {
-        1 => Kind::Requested,
-        2 => Kind::Fetched,
-        3 => Kind::Normalized,
-        4 => Kind::Resolved,
-        5 => Kind::Outcome,
-        6 => Kind::Settled,
-        7 => Kind::Rejected,
-        8 => Kind::Analytics,
-        _ => return Err(bad(column, "kind of event")),
-    };
-    let lane = match row.get::<_, Option<i64>>(column + 1)? {
-        None => None,
-        Some(1) => Some(Lane::Hot),
-        Some(2) => Some(Lane::Cold),
-        Some(_) => return Err(bad(column + 1, "lane")),
-    };
-    Ok(TopicName { kind, lane })
+    topic_of(row.get(column)?, row.get(column + 1)?).ok_or_else(|| bad(column, "topic"))
 }
 
 pub(super) fn data_type(row: &Row<'_>, column: usize) -> rusqlite::Result<DataType> {

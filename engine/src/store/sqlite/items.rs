@@ -7,25 +7,20 @@ use super::{Database, columns, origins};
 use crate::{
     bus::Unreachable,
     item::{Claim, Guard, ItemKey, ItemRow, ItemState, Origin, Partition, Patch, Plan, Planned, Seen},
-    store::Items,
+    store::{
+        Items,
+        common::{ITEM_LENGTH_MAX, holds, months_of},
+    },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use chrono::Datelike;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use schemas::{
     data_type::DataType,
     id::{ConnectionId, EventId, ItemId, Subject, SyncId},
-    time::{Instant, Interval},
+    time::Interval,
 };
-use std::{collections::BTreeMap, time::Duration};
-use uuid::Uuid;
-
-/// The longest that an item may be and still be found wherever it is.
-const ITEM_LENGTH_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
-
-/// The years that months are counted out for; no record is from elsewhere.
-const YEARS: (i32, i32) = (1900, 2200);
+use std::collections::BTreeMap;
 
 pub(super) const GET: &str =
     "SELECT * FROM item_rows WHERE subject = ?1 AND destination = ?2 AND month = ?3 AND item = ?4";
@@ -158,17 +153,6 @@ impl Items for Database {
     }
 }
 
-/// The months in which an item that overlaps the window may be kept, ascending.
-fn months_of(window: Interval) -> Vec<String> {
-    let number = |at: Instant| {
-        let at = at.utc();
-        (at.year().clamp(YEARS.0, YEARS.1) * 12).saturating_add(i32::try_from(at.month0()).unwrap_or(0))
-    };
-    let name = |number: i32| format!("{:04}-{:02}", number / 12, number % 12 + 1);
-    let (first, last) = (number(window.from) - 1, number(window.to));
-    (first..=last).map(name).collect()
-}
-
 fn get(connection: &Connection, key: &ItemKey) -> rusqlite::Result<Option<ItemRow>> {
     let Partition { subject, destination, month } = &key.partition;
     let place = params![subject.0, destination.0.as_bytes(), month, key.item.0.as_bytes()];
@@ -285,15 +269,6 @@ fn plan(connection: &Connection, partition: i64, planned: &Planned) -> rusqlite:
     Ok(())
 }
 
-fn holds(guard: &Guard, row: &ItemRow) -> bool {
-    let Guard { planned_version, version_below, state_not, claim } = guard;
-    let token: Option<Uuid> = row.claim.as_ref().map(|it| it.token);
-    planned_version.is_none_or(|it| row.planned_version == it)
-        && version_below.is_none_or(|it| row.version < it)
-        && state_not.is_none_or(|it| row.state != it)
-        && claim.is_none_or(|it| token == it)
-}
-
 fn change(connection: &Connection, key: &ItemKey, patch: Patch) -> rusqlite::Result<()> {
     let Partition { subject, destination, month } = &key.partition;
     let claim = patch.claim.as_ref();
@@ -333,39 +308,4 @@ fn change(connection: &Connection, key: &ItemKey, patch: Patch) -> rusqlite::Res
             patch.attempts
         ])
         .map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Instant, Interval, months_of};
-    use crate::item::month_of;
-
-    #[track_caller]
-    fn check(from: Instant, to: Instant, expected: &[&str]) {
-        assert_eq!(months_of(Interval { from, to }), expected);
-    }
-
-    #[test]
-    fn a_look_at_a_window_begins_one_month_before_it() {
-        let at = |text: &str| Instant::parse(text).unwrap();
-        check(at("2026-05-03T00:00:00Z"), at("2026-05-04T00:00:00Z"), &["2026-04", "2026-05"]);
-        check(at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"), &["2025-12", "2026-01", "2026-02"]);
-        check(at("2026-05-04T00:00:00Z"), at("2026-03-01T00:00:00Z"), &[]);
-    }
-
-    #[test]
-    fn months_are_named_as_everywhere() {
-        for month in 1..=12 {
-            let at = Instant::parse(&format!("2026-{month:02}-15T00:00:00Z")).unwrap();
-            assert_eq!(months_of(Interval { from: at, to: at }).last(), Some(&month_of(at)));
-        }
-    }
-
-    #[test]
-    fn a_window_without_bounds_has_an_end() {
-        assert!(months_of(Interval { from: Instant(i64::MIN), to: Instant(i64::MAX) }).len() < 4_000);
-        let (first, last) = (Instant::parse("0001-01-01T00:00:00Z"), Instant::parse("9999-12-31T00:00:00Z"));
-        let months = months_of(Interval { from: first.unwrap(), to: last.unwrap() });
-        assert_eq!((months.len(), months.last().unwrap().as_str()), (3_613, "2200-12"));
-    }
 }

@@ -3,15 +3,17 @@
 use super::{Database, columns};
 use crate::{
     bus::Unreachable,
-    store::{Bearing, Log, Logged, Step, StepKey},
+    store::{
+        Bearing, Log, Logged, Step, StepKey,
+        common::{answered_by, answering, kind_number, lane_number},
+    },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use schemas::{
-    event::Kind,
     id::{EventId, Subject, SyncId},
-    time::Instant,
+    time::{Instant, Interval},
     topics::TopicName,
 };
 
@@ -26,6 +28,16 @@ pub(super) const UNSETTLED: &str = "SELECT subject, sync FROM syncs
     WHERE began_at IS NOT NULL AND ended = 0 AND sync > ?1 ORDER BY sync LIMIT ?2";
 pub(super) const SYNCS: &str = "SELECT sync, began_at, ended FROM syncs
     WHERE subject = ?1 AND began_at IS NOT NULL ORDER BY began_at DESC, num DESC LIMIT ?2";
+
+pub(super) const NUMBER: &str = "SELECT steps.num FROM syncs JOIN steps ON steps.sync = syncs.num
+    WHERE syncs.subject = ?1 AND syncs.sync = ?2 AND steps.stage = ?3 AND steps.cause = ?4";
+pub(super) const SCAN: &str =
+    "SELECT steps.at, syncs.subject, syncs.sync, steps.stage, steps.cause FROM steps CROSS JOIN syncs
+    ON syncs.num = steps.sync WHERE (steps.at, steps.num) > (?1, ?2) AND steps.at < ?3 ORDER BY steps.at, steps.num LIMIT ?4";
+pub(super) const SCAN_OF: &str =
+    "SELECT steps.at, syncs.subject, syncs.sync, steps.stage, steps.cause FROM steps CROSS JOIN syncs
+    ON syncs.num = steps.sync WHERE (steps.at, steps.num) > (?1, ?2) AND steps.at < ?3 AND syncs.subject = ?5
+    ORDER BY steps.at, steps.num LIMIT ?4";
 
 #[async_trait]
 impl Log for Database {
@@ -89,6 +101,48 @@ impl Log for Database {
                 .collect()
         })
         .await
+    }
+
+    async fn scan(
+        &self,
+        span: Interval,
+        subject: Option<&Subject>,
+        after: Option<(Instant, StepKey)>,
+        count_max: usize,
+    ) -> Result<Vec<(Instant, StepKey)>, Unreachable> {
+        let subject = subject.cloned();
+        self.read(move |connection| scan(connection, span, subject.as_ref(), after.as_ref(), count_max)).await
+    }
+}
+
+/// A page of a scan. Steps are told apart by their number: the later appended comes later.
+fn scan(
+    connection: &Connection,
+    span: Interval,
+    subject: Option<&Subject>,
+    after: Option<&(Instant, StepKey)>,
+    count_max: usize,
+) -> rusqlite::Result<Vec<(Instant, StepKey)>> {
+    let mut from = (span.from.0, 0);
+    if let Some((at, key)) = after {
+        let place = params![key.subject.0, key.sync.0.as_bytes(), key.stage, key.cause.0.as_bytes()];
+        let number = connection.prepare_cached(NUMBER)?.query_row(place, |row| row.get(0)).optional()?;
+        from = from.max((at.0, number.unwrap_or(i64::MAX)));
+    }
+    let to_step = |row: &Row<'_>| {
+        let (sync, cause) = (SyncId(columns::uuid(row, 2)?), EventId(columns::uuid(row, 4)?));
+        Ok((columns::instant(row, 0)?, StepKey { subject: Subject(row.get(1)?), sync, stage: row.get(3)?, cause }))
+    };
+    let limit = columns::limit(count_max);
+    match subject {
+        None => {
+            let mut statement = connection.prepare_cached(SCAN)?;
+            statement.query_map(params![from.0, from.1, span.to.0, limit], to_step)?.collect()
+        }
+        Some(subject) => {
+            let mut statement = connection.prepare_cached(SCAN_OF)?;
+            statement.query_map(params![from.0, from.1, span.to.0, limit, subject.0], to_step)?.collect()
+        }
     }
 }
 
@@ -158,13 +212,13 @@ fn append(connection: &Connection, step: Step) -> rusqlite::Result<Step> {
     if let Some(answered) = answered_by(&key.stage) {
         connection
             .prepare_cached("DELETE FROM waiting WHERE sync = ?1 AND id = ?2 AND kind = ?3")?
-            .execute(params![sync, cause, columns::kind_number(answered)])?;
+            .execute(params![sync, cause, kind_number(answered)])?;
     }
     let of_this = step.outputs.iter().map(|it| (sync, it));
     let of_others = step.roots.iter().map(|it| (NO_SYNC, it));
     for (number, (sync, output)) in (first..).zip(of_this.chain(of_others)) {
-        let (id, kind) = (output.id.0.as_bytes(), columns::kind_number(output.topic.kind));
-        let lane = columns::lane_number(output.topic.lane);
+        let (id, kind) = (output.id.0.as_bytes(), kind_number(output.topic.kind));
+        let lane = lane_number(output.topic.lane);
         connection
             .prepare_cached("INSERT INTO events (num, sync, id, kind, lane, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
             .execute(params![number, sync, id, kind, lane, &output.bytes[..]])?;
@@ -197,21 +251,4 @@ fn touch_sync(connection: &Connection, step: &Step) -> rusqlite::Result<i64> {
             params![step.key.subject.0, step.key.sync.0.as_bytes(), began_at, step.bearing == Bearing::Closes],
             |row| row.get(0),
         )
-}
-
-/// The stage that answers events of this kind, for kinds that must be answered before a sync is over.
-const fn answering(kind: Kind) -> Option<&'static str> {
-    match kind {
-        Kind::Requested => Some("fetch"),
-        Kind::Fetched => Some("normalize"),
-        Kind::Normalized => Some("resolve"),
-        Kind::Resolved => Some("write"),
-        Kind::Outcome | Kind::Settled | Kind::Rejected | Kind::Analytics => None,
-    }
-}
-
-fn answered_by(stage: &str) -> Option<Kind> {
-    [Kind::Requested, Kind::Fetched, Kind::Normalized, Kind::Resolved]
-        .into_iter()
-        .find(|it| answering(*it) == Some(stage))
 }

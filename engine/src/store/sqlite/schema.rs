@@ -21,7 +21,7 @@ pub(super) enum MigrateError {
 const APPLICATION_ID: i32 = 0x7379_6e63;
 
 /// One script a version; a published one never changes, it gets a successor.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 /// Sets the connection up for writing and brings the database to the present schema.
 pub(super) fn migrate(connection: &Connection) -> Result<(), MigrateError> {
@@ -167,3 +167,6 @@ CREATE TABLE vault_index (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX vault_index_of ON vault_index (subject, kind, id);
 ";
+
+/// Steps are read in order of time: by replays and for the list of rejects.
+const V2: &str = "CREATE INDEX steps_at ON steps (at, num);";

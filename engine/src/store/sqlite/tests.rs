@@ -134,7 +134,7 @@ fn a_newer_or_foreign_database_is_refused_and_left_alone() {
     };
     sql(&newer, "PRAGMA user_version = 99");
     let err = SqliteStore::open(newer.path()).unwrap_err();
-    assert!(matches!(err, OpenError::Newer { found: 99, known: 1, .. }), "{err}");
+    assert!(matches!(err, OpenError::Newer { found: 99, known: 2, .. }), "{err}");
     let foreign = tempdir().unwrap();
     sql(&foreign, "CREATE TABLE theirs (x)");
     let err = SqliteStore::open(foreign.path()).unwrap_err();
@@ -242,6 +242,10 @@ fn no_read_grows_with_what_it_does_not_give() {
     check(log::EVENTS, &["SEARCH events USING INDEX events_of (sync=?)"]);
     check(log::EVENT, &["SEARCH events USING INDEX events_key (sync=? AND id=?)"]);
     check(log::UNSETTLED, &["SEARCH syncs USING INDEX syncs_open (sync>?)"]);
+    let of_num = "SEARCH syncs USING INTEGER PRIMARY KEY (rowid=?)";
+    let of_time = "SEARCH steps USING INDEX steps_at (at>? AND at<?)";
+    check(log::SCAN, &[of_time, of_num]);
+    check(log::SCAN_OF, &[of_time, of_num]);
     check(log::SYNCS, &["SEARCH syncs USING INDEX syncs_begun (subject=? AND began_at>?)"]);
     check(timers::GET, &["SEARCH timers USING PRIMARY KEY (stage=? AND event=?)"]);
     check(timers::DUE, &["SEARCH timers USING INDEX timers_at (at<?)"]);
