@@ -110,7 +110,6 @@ pub fn cluster(config: &Config) -> anyhow::Result<Address> {
     }
     Address::parse(&config.store).map_err(|why| ConfigError(anyhow!("store: {why}")).into())
 }
-}
 
 fn scheme(url: &str) -> &str {
     url.split_once("://").map_or(url, |it| it.0)

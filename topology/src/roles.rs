@@ -13,8 +13,7 @@ use schemas::event::Lane;
 use std::fmt;
 
 /// Every stage that a worker can be asked for, in the order of the flow, then what follows it.
-pub const STAGES: [&str; 6] =
-    [Fetch::NAME, Normalize::NAME, Resolve::NAME, Write::NAME, Settle::NAME, Anonymize::NAME];
+pub const STAGES: [&str; 6] = [Fetch::NAME, Normalize::NAME, Resolve::NAME, Write::NAME, Settle::NAME, Anonymize::NAME];
 
 /// The parts that a process plays. Any number of processes may play the same ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
