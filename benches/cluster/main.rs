@@ -107,7 +107,7 @@ fn main() -> Result<()> {
     if let Some(Play::Relay(way)) = &cli.play {
         return relay::run(way);
     }
-    if let Some(Play::Whole(places)) = cli.play {
+    if let Some(Play::Whole(places)) = &cli.play {
         return whole::run(places);
     }
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
@@ -115,7 +115,11 @@ fn main() -> Result<()> {
         return runtime.block_on(worker::run(*kind, places));
     }
     let figures = runtime.block_on(all(&cli, &Servers::given()?))?;
-    if cli.json { print::json(&figures) } else { Ok(figures.tell()) }
+    if cli.json {
+        return print::json(&figures);
+    }
+    figures.tell();
+    Ok(())
 }
 
 async fn all(cli: &Cli, servers: &Servers) -> Result<Figures> {

@@ -119,7 +119,7 @@ async fn raced(space: &Space, contestant: &mut Contestant, n_events: i64, warm: 
     space.empty(contestant.to).await?;
     let mut process = Process::start(&mut contestant.command)?;
     let begun = Instant::now();
-    let mut until = |wanted: i64| {
+    let mut until = |wanted: i64| -> Result<Sample> {
         loop {
             process.check()?;
             let count = space.count(contestant.to)?;

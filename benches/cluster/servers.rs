@@ -104,7 +104,7 @@ impl Space {
 
     /// How many events are on a topic.
     pub(crate) fn count(&self, topic: TopicName) -> Result<i64> {
-        let count = |partition: u32| {
+        let count = |partition: u32| -> Result<i64> {
             let (low, high) = self.looking.fetch_watermarks(self.topic(topic), partition.cast_signed(), ANSWER_MAX)?;
             Ok(high - low)
         };

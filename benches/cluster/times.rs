@@ -57,7 +57,7 @@ pub(crate) async fn measure(space: &Space, input: Input, binary: &Path, n_starts
     let binary = Binary { path: binary.to_owned(), space, http: engine::session::http_client()? };
     let mut times = Times::default();
     for (roles, arguments) in
-        [("worker", &["worker"][..]), ("api", &["api"]), ("scheduler", &["scheduler"]), ("all roles", &["up"])]
+        [("worker", &["worker"][..]), ("api", &["api"][..]), ("scheduler", &["scheduler"][..]), ("all roles", &["up"][..])]
     {
         let mut starts = Vec::new();
         for _ in 0..n_starts {

@@ -33,8 +33,8 @@ pub(crate) struct Where {
 }
 
 /// Measures in this process, and prints it.
-pub(crate) fn run(places: Where) -> Result<()> {
-    let Where { bus, store, registry } = places;
+pub(crate) fn run(places: &Where) -> Result<()> {
+    let Where { bus, store, registry } = places.clone();
     let world = World::start(&Places { bus, store, registry })?;
     let rounds = async |n: u32| {
         for _ in 0..n {
