@@ -31,8 +31,11 @@ use tracing::{Instrument, error, info_span, warn};
 
 /// The most deliveries, and bytes of them, taken in one micro-batch; how many are held in all, the bus bounds.
 const BATCH_MAX: (usize, usize) = (256, 16 << 20);
-/// How many a stage works on at the same time.
+/// How many a stage works on at the same time that calls others outside.
 const RUNNING_MAX: usize = 64;
+/// How many a stage works on at the same time that takes a person's events in order: it waits for our own servers
+/// alone, and each request to those costs less the more there are at once.
+const RUNNING_IN_ORDER_MAX: usize = 256;
 /// How long a drain waits for work in flight.
 const DRAIN_MAX: Duration = Duration::from_secs(8);
 /// The pause after one of our own servers was out of reach.
@@ -242,7 +245,8 @@ impl Worker {
         let lane = lane_of(self.node.from).name();
         let group = format!("syncwell.{lane}.{}", self.stage().name());
         let mut subscription = self.runner.bus.subscribe(&group, &[self.node.from]).await?;
-        let mut lanes: Lanes<LaneKey, Subject, Input> = Lanes::new(self.stage().at_once(), RUNNING_MAX);
+        let running_max = if self.stage().at_once() == 1 { RUNNING_IN_ORDER_MAX } else { RUNNING_MAX };
+        let mut lanes: Lanes<LaneKey, Subject, Input> = Lanes::new(self.stage().at_once(), running_max);
         let mut running = JoinSet::new();
         let mut stopping = false;
         let mut drained_by = tokio::time::Instant::now();
