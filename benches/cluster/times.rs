@@ -56,9 +56,12 @@ pub(crate) struct Times {
 pub(crate) async fn measure(space: &Space, input: Input, binary: &Path, n_starts: usize) -> Result<Times> {
     let binary = Binary { path: binary.to_owned(), space, http: engine::session::http_client()? };
     let mut times = Times::default();
-    for (roles, arguments) in
-        [("worker", &["worker"][..]), ("api", &["api"][..]), ("scheduler", &["scheduler"][..]), ("all roles", &["up"][..])]
-    {
+    for (roles, arguments) in [
+        ("worker", &["worker"][..]),
+        ("api", &["api"][..]),
+        ("scheduler", &["scheduler"][..]),
+        ("all roles", &["up"][..]),
+    ] {
         let mut starts = Vec::new();
         for _ in 0..n_starts {
             let begun = Instant::now();
@@ -221,9 +224,11 @@ impl Flow {
     }
 
     fn end(self) -> Result<()> {
+        let stopped_before = self.coming.is_finished();
         self.stop.store(true, Ordering::Relaxed);
         ensure!(self.watching.join().is_ok(), "whoever watches panicked");
-        if self.coming.is_finished() { anyhow::bail!("events stopped coming") } else { Ok(()) }
+        ensure!(!stopped_before, "events stopped coming");
+        Ok(())
     }
 }
 
