@@ -1,5 +1,5 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: build test tests-here tests-cluster check audit bench soak stack foreign compose release
+.PHONY: build test tests-here tests-cluster check audit bench bench-cluster soak stack foreign compose release
 
 CARGO ?= cargo
 # How much `make soak` does: full (about half an hour) or small (a few minutes).
@@ -58,6 +58,12 @@ soak:
 	$(CARGO) build --release --package tests --bins
 	python3 tests/stack/stack.py run -- target/release/syncwell-soak --size $(SIZE)
 	[ $(SIZE) = small ] || python3 tests/stack/stack.py run --brokers 3 -- target/release/syncwell-soak --size full --only broker
+
+# On real servers, beside a bare relay and a Kafka Streams program doing the same: ratios out of one run.
+bench-cluster:
+	mvn --quiet --batch-mode --file benches/cluster/streams/pom.xml package
+	$(CARGO) build --release --package topology --package benches
+	python3 tests/stack/stack.py run -- target/release/cluster-bench
 
 # Kafka, Cassandra in ScyllaDB's place, and a schema registry, until `python3 tests/stack/stack.py down`.
 stack:

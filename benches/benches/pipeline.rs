@@ -6,7 +6,7 @@
 use anyhow::{Context, Result};
 use benches::{
     cpu, events,
-    world::{N_PEOPLE, SIMULATOR, Workouts, World},
+    world::{N_PEOPLE, Places, SIMULATOR, Workouts, World},
 };
 use criterion::{Criterion, SamplingMode, Throughput};
 use engine::{
@@ -203,7 +203,7 @@ async fn rounds(world: &World, workouts: &Workouts, n_rounds: u64) -> Duration {
 
 /// A world, warm, of which calls and processor time have been said.
 fn measured_world(name: &str, workouts: &Workouts) -> Result<World> {
-    let world = World::start()?;
+    let world = World::start(&Places::default())?;
     world.runtime.block_on(rounds(&world, workouts, N_ROUNDS.into()));
     let (_, n_calls) = world.runtime.block_on(world.round(workouts))?;
     eprintln!("pipeline/whole/{name}: {:.1} calls of the provider a job", n_calls as f64 / f64::from(N_PEOPLE));

@@ -16,6 +16,12 @@ pub fn used(except: &str) -> Option<Duration> {
     Some(TICK * all.saturating_sub(theirs))
 }
 
+/// User and system time that another process has used so far, all its threads; `None` if there is none of this id.
+#[must_use]
+pub fn of(process: u32) -> Option<Duration> {
+    read(&format!("/proc/{process}/stat")).map(|(_, ticks)| TICK * ticks)
+}
+
 /// Name and ticks of a process or thread.
 fn read(path: &str) -> Option<(String, u32)> {
     let text = fs::read_to_string(path).ok()?;

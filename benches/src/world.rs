@@ -47,6 +47,8 @@ pub const SIMULATOR: &str = "simulator";
 pub const N_PEOPLE: u32 = 64;
 /// Our registration at the simulator.
 const CLIENT: (&str, &str) = ("24523", "client-secret");
+/// The key of vaults that are measured.
+pub const KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 /// More calls in a window than any bench makes.
 const CALLS_MAX: u32 = 100_000_000;
 /// The day of the first round; every round is about another day.
@@ -63,6 +65,17 @@ pub enum Workouts {
     Typed,
     /// Streams, as Strava gives them by type: four calls a job.
     Recorded(Value),
+}
+
+/// Where the SyncWell to be measured lives: on its own machine, if nothing is said.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// Transport.
+    pub bus: Option<String>,
+    /// Memory.
+    pub store: Option<String>,
+    /// The schema registry of the transport.
+    pub registry: Option<String>,
 }
 
 /// A SyncWell, its outside world, and people.
@@ -96,7 +109,7 @@ impl World {
     ///
     /// # Errors
     /// When something cannot be started.
-    pub fn start() -> Result<Self> {
+    pub fn start(places: &Places) -> Result<Self> {
         let outside = Builder::new_multi_thread().worker_threads(1).thread_name(SIMULATOR).enable_all().build()?;
         let runtime = Runtime::new()?;
         let limits = [CALLS_MAX; 2];
@@ -110,7 +123,7 @@ impl World {
         let simulator = Simulator::new(Kit::default(), options);
         let listener = outside.block_on(simulator.start(SocketAddr::from(([127, 0, 0, 1], 0))))?;
         let directory = tempfile::tempdir()?;
-        let config = config(&listener.url, directory.path());
+        let config = config(&listener.url, directory.path(), places);
         let process = runtime.block_on(Process::open(&config, connectors::catalog(), Clock::real(), Roles::all()))?;
         let mut people = Vec::new();
         for athlete in 1..=u64::from(N_PEOPLE) {
@@ -208,7 +221,7 @@ impl World {
     }
 }
 
-fn config(simulator: &str, data: &Path) -> Config {
+fn config(simulator: &str, data: &Path, places: &Places) -> Config {
     let limits = ["quarter", "day", "reads_quarter", "reads_day"].map(|it| (it.to_owned(), CALLS_MAX));
     let strava = ProviderConfig {
         base_url: Some(format!("{simulator}/api/v3")),
@@ -219,8 +232,13 @@ fn config(simulator: &str, data: &Path) -> Config {
         limits: limits.into(),
         ..ProviderConfig::default()
     };
+    let own = Config::default();
     Config {
         data: data.join("data"),
+        bus: places.bus.clone().unwrap_or(own.bus),
+        store: places.store.clone().unwrap_or(own.store),
+        registry: places.registry.clone(),
+        key: Some(KEY.into()),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         providers: [("strava".to_owned(), strava)].into(),
         ..Config::default()

@@ -3,6 +3,7 @@
 //! Redelivery, crash recovery, idempotency and replay are all in `Worker::handle`: before a stage runs, the log is
 //! asked what that stage made of this event; if it knows, that is the answer.
 
+mod meters;
 mod rejection;
 
 use crate::{
@@ -16,7 +17,8 @@ use crate::{
     topology::{Node, Topology},
 };
 use futures::FutureExt;
-use metrics::{counter, histogram};
+use meters::Meters;
+use metrics::counter;
 use schemas::{
     event::{Head, Reason, Requested},
     id::{EventId, Subject, SyncId},
@@ -29,8 +31,11 @@ use tracing::{Instrument, error, info_span, warn};
 
 /// The most deliveries, and bytes of them, taken in one micro-batch; how many are held in all, the bus bounds.
 const BATCH_MAX: (usize, usize) = (256, 16 << 20);
-/// How many a stage works on at the same time.
+/// How many a stage works on at the same time that calls others outside.
 const RUNNING_MAX: usize = 64;
+/// How many a stage works on at the same time that takes a person's events in order: it waits for our own servers
+/// alone, and each request to those costs less the more there are at once.
+const RUNNING_IN_ORDER_MAX: usize = 256;
 /// How long a drain waits for work in flight.
 const DRAIN_MAX: Duration = Duration::from_secs(8);
 /// The pause after one of our own servers was out of reach.
@@ -56,8 +61,8 @@ impl Runner {
     pub async fn run(&self, topology: &Topology, stop: watch::Receiver<bool>) {
         let mut stages = JoinSet::new();
         for node in &topology.nodes {
-            let worker = Arc::new(Worker { runner: self.clone(), node: node.clone(), rejected: topology.rejected });
-            stages.spawn(worker.run(stop.clone()));
+            let (node, rejected, meters) = (node.clone(), topology.rejected, Meters::of(node));
+            stages.spawn(Arc::new(Worker { runner: self.clone(), node, rejected, meters }).run(stop.clone()));
         }
         while stages.join_next().await.is_some() {}
     }
@@ -208,6 +213,7 @@ struct Worker {
     runner: Runner,
     node: Node,
     rejected: TopicName,
+    meters: Meters,
 }
 
 /// One delivery, decoded.
@@ -229,7 +235,7 @@ impl Worker {
             if let Err(err) = self.clone().subscribed(&mut stop).await {
                 // What was not acknowledged is delivered again.
                 warn!(stage = self.stage().name(), %err, "stopped without acknowledging; tries again");
-                counter!("syncwell_stage_stopped_total", "stage" => self.stage().name()).increment(1);
+                self.meters.stopped();
                 tokio::time::sleep(UNREACHABLE_PAUSE).await;
             }
         }
@@ -239,7 +245,8 @@ impl Worker {
         let lane = lane_of(self.node.from).name();
         let group = format!("syncwell.{lane}.{}", self.stage().name());
         let mut subscription = self.runner.bus.subscribe(&group, &[self.node.from]).await?;
-        let mut lanes: Lanes<LaneKey, Subject, Input> = Lanes::new(self.stage().at_once(), RUNNING_MAX);
+        let running_max = if self.stage().at_once() == 1 { RUNNING_IN_ORDER_MAX } else { RUNNING_MAX };
+        let mut lanes: Lanes<LaneKey, Subject, Input> = Lanes::new(self.stage().at_once(), running_max);
         let mut running = JoinSet::new();
         let mut stopping = false;
         let mut drained_by = tokio::time::Instant::now();
@@ -247,7 +254,7 @@ impl Worker {
             while let Some((key, input)) = lanes.start() {
                 let Some(busy) = input.delivery.begin() else {
                     // The partition went to another member, who does it.
-                    count(self.stage().name(), lane, "dropped");
+                    self.meters.count("dropped");
                     lanes.done(&key);
                     continue;
                 };
@@ -366,12 +373,7 @@ impl Worker {
         let span = info_span!("step", stage = name, lane, event = %head.id, sync = %head.sync, subject = %head.subject);
         let begun = std::time::Instant::now();
         let result = self.step(input, is_first).instrument(span).await;
-        histogram!("syncwell_stage_seconds", "stage" => name, "lane" => lane).record(begun.elapsed().as_secs_f64());
-        count(name, lane, "in");
-        match &result {
-            Ok(what) => count(name, lane, what),
-            Err(_) => count(name, lane, "unreachable"),
-        }
+        self.meters.took(begun.elapsed(), result.as_ref().map_or("unreachable", |it| *it));
         result.map(|_| ())
     }
 
@@ -452,10 +454,6 @@ impl Worker {
         failpoint::reached(name, "timer_written");
         Ok(None)
     }
-}
-
-fn count(stage: &'static str, lane: &'static str, result: &'static str) {
-    counter!("syncwell_stage_events_total", "stage" => stage, "lane" => lane, "result" => result).increment(1);
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod write;
 
 pub use anonymize::Anonymize;
 pub use fetch::Fetch;
-pub use normalize::Normalize;
+pub use normalize::{Believed, Normalize};
 pub use resolve::Resolve;
 pub use settle::Settle;
 pub use write::Write;

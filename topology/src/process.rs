@@ -35,6 +35,8 @@ use tokio::{sync::watch, task::JoinSet};
 
 /// How long a drain may take. What is left of ten seconds is for ending.
 const DRAIN_MAX: Duration = Duration::from_secs(9);
+/// How often samples of metrics are counted.
+const TIDY_PAUSE: Duration = Duration::from_secs(5);
 
 /// A process with its roles, opened but not yet running.
 #[derive(Debug)]
@@ -199,6 +201,7 @@ impl Process {
                 tracing::info!(n_events, "went on with what was open");
             }
         }
+        playing.spawn(tidy(metrics(), draining.clone()));
         let asking = self.readiness.clone();
         playing.spawn(asking.ask(self.means.store.rows.clone(), self.bus_servers.clone(), draining.clone()));
         if self.roles.api {
@@ -255,4 +258,12 @@ fn metrics() -> PrometheusHandle {
         handle
     });
     HANDLE.clone()
+}
+
+/// Counts the samples that wait for it, from time to time: else they would be kept until somebody reads `/metrics`,
+/// and nobody may ever.
+async fn tidy(metrics: PrometheusHandle, mut stop: watch::Receiver<bool>) {
+    while tokio::time::timeout(TIDY_PAUSE, stop.wait_for(|it| *it)).await.is_err() {
+        metrics.run_upkeep();
+    }
 }

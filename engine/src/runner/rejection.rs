@@ -1,6 +1,6 @@
 //! How an event ends that no stage takes, and one that ends early.
 
-use super::{Input, Worker, count};
+use super::{Input, Worker};
 use crate::{
     bus::{Delivery, Unreachable},
     stage::{Work, lane_of, logged},
@@ -80,7 +80,7 @@ impl Worker {
         let outputs = vec![logged(&Envelope { head, body }, self.rejected)];
         let step = Step { key, at: now, bearing: Bearing::Within, outputs, roots: Vec::new() };
         let stands = self.runner.store.log.append(step).await?;
-        count(self.stage().name(), lane_of(self.node.from).name(), "rejected");
+        self.meters.count("rejected");
         self.runner.publish(&stands).await
     }
 }

@@ -96,7 +96,7 @@ async fn person(process: &Process, outside: &Outside, folders: &Path, number: u3
     let tokens = outside.strava.grant(athlete, connectors::strava::SCOPE);
     let strava = account(process, &subject, ("strava", &athlete.to_string()), &tokens).await?;
     let google = account(process, &subject, ("google_health", &user), &outside.google.grant(&user, "")).await?;
-    let rides = number % 5 != 0;
+    let rides = !number.is_multiple_of(5);
     let (source, mut destinations) = if rides { (strava, vec![google]) } else { (google, vec![strava]) };
     if rides {
         let path = folder(folders, number);

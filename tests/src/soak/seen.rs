@@ -97,14 +97,13 @@ fn close(row: &mut Row, book: &Book, ends: &HashMap<String, String>) {
     if let (Some(last), Some(over)) = (last, row.fault_over) {
         row.recovery_s = last.saturating_duration_since(over).as_secs_f64();
     }
-    let mut n_told = 0;
+    let n_before = row.examples.len();
     let mut others: BTreeMap<&str, u32> = BTreeMap::new();
     for end in syncs.iter().filter_map(|it| ends.get(&it.0)).filter(|it| *it != "done") {
         *others.entry(end.split(' ').next().unwrap_or_default()).or_default() += 1;
-        if n_told == 0 {
+        if row.examples.len() == n_before {
             row.examples.push(end.clone());
         }
-        n_told += 1;
     }
     row.remarks.extend(others.into_iter().map(|(end, count)| format!("{count} {end}")));
 }

@@ -183,6 +183,8 @@ impl ConsumerContext for Context {
             }
             self.has_joined.store(true, Ordering::Release);
         }
+        // A commit that was under way may have been lost with the group's last generation, and nobody is told.
+        self.recommit.store(true, Ordering::Release);
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
