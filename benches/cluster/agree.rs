@@ -37,7 +37,7 @@ pub(crate) fn sample(space: &Space) -> Result<Made> {
             .context("an event that is not framed")?
             .copy_from_slice(&ours.to_be_bytes());
         let mut event: Envelope<Normalized> = codec::decode(&bytes)?;
-        if event.head.id.0.as_u128() % ONE_IN != 0 {
+        if !event.head.id.0.as_u128().is_multiple_of(ONE_IN) {
             continue;
         }
         let content = event.body.records.sealed.take().context("an event without records")?;

@@ -109,7 +109,7 @@ async fn topology(kind: Kind, store: &Store, clock: &Clock) -> Result<Topology> 
         Kind::Normalize => from.then(InTheClear { catalog, clock }, to),
         Kind::Sealed | Kind::Logged => {
             let contents = contents(store).await?;
-            from.then(Normalize { catalog, contents, clock }, to)
+            from.then(Normalize { mapper_version: None, catalog, contents, clock }, to)
         }
     };
     Ok(chain.rejecting_to(topics::REJECTED))

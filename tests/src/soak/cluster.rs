@@ -1,6 +1,7 @@
 //! Processes of the real binary, each with one role, on one Kafka, one store and one registry.
 
 use super::servers::Servers;
+use ::tests::Outside;
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     fs,
@@ -10,7 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use tests::Outside;
 use topology::config::Config;
 
 /// Workers of a cluster.

@@ -1,6 +1,7 @@
 //! The faults, each committed under load.
 
 use super::cluster::{CUT_USER, CUT_WORKER, Cluster, is_root};
+use ::tests::Outside;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use connectors::simulator::{Fault as ProviderFault, FaultKind};
@@ -10,7 +11,6 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
-use tests::Outside;
 
 /// How far the moved clock is ahead: far beyond what clocks may differ (5 s), short of a quarantine (80 to 130 s).
 const CLOCK_SHIFT: Duration = Duration::from_secs(60);

@@ -24,6 +24,7 @@ use self::{
     report::Row,
     servers::Servers,
 };
+use ::tests::Outside;
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 use engine::clock::Clock;
@@ -33,7 +34,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tests::Outside;
 use topology::{cli::print::say, process::Process, roles::Roles};
 
 /// How long a round's backlog may take to go after its fault.

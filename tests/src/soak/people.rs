@@ -6,6 +6,7 @@
 //! sync after each change.
 
 use super::follow::Book;
+use ::tests::Outside;
 use anyhow::{Context, Result, bail};
 use engine::{
     connect::ConfigCommand,
@@ -21,7 +22,6 @@ use schemas::{
 };
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc, time::Duration};
-use tests::Outside;
 use topology::process::Process;
 
 /// Commands posted at the same time.

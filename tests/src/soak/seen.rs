@@ -5,6 +5,7 @@ use super::{
     people::{Person, Shares, folder, read_title},
     report::Row,
 };
+use ::tests::Outside;
 use anyhow::Result;
 use connectors::simulator::Kit;
 use serde_json::Value;
@@ -15,7 +16,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tests::Outside;
 use topology::process::Process;
 
 /// How long a stopped scheduler's lease on timers may last.
