@@ -17,10 +17,11 @@ test: foreign compose
 tests-here:
 	$(CARGO) test --workspace
 
-# The scenarios and the crash sweep once more, on the servers that the environment names.
+# The readers of analytics, and the scenarios and the crash sweep once more, on the servers that the environment names.
 tests-cluster:
 ifdef SYNCWELL_TEST_BUS
-	SYNCWELL_TEST_WORLD=cluster $(CARGO) test --package tests --test suite
+	$(VENV)/bin/python tests/consumers.py
+	SYNCWELL_TEST_WORLD=cluster $(CARGO) test --workspace --test suite
 else
 	@echo "LEFT OUT: the scenarios and the crash sweep on real servers; tests/stack/stack.py says what is missing"
 endif
@@ -29,11 +30,11 @@ endif
 foreign: $(VENV)/ready
 	$(VENV)/bin/python schemas/tests/foreign.py
 	$(VENV)/bin/python connectors/src/files/fixtures/fitdecode.py --check
-	$(VENV)/bin/python tests/consumers.py
 
 # Where no Docker engine runs, docker-compose.yml is checked against the Compose Specification and the binary.
 compose: $(VENV)/ready
-	$(VENV)/bin/python tests/compose_check.py $(CARGO) run --quiet --package topology --
+	$(CARGO) build --workspace --bins
+	$(VENV)/bin/python tests/compose_check.py target/debug/syncwell
 
 $(VENV)/ready: requirements.txt
 	python3 -m venv $(VENV)
