@@ -1,6 +1,7 @@
 //! Whether a process can do its work: what its `/readyz` says.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use engine::{
     bus::{Backlog, Bus, Delivery, Message, Subscription, Unreachable},
     store::{RowKey, Rows},
@@ -8,6 +9,7 @@ use engine::{
 use schemas::topics::TopicName;
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -192,6 +194,15 @@ impl Bus for Watched {
     async fn subscribe(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Subscription>, Unreachable> {
         let subscription = self.bus.subscribe(group, topics).await?;
         Ok(Box::new(Joined { subscription, readiness: self.readiness.clone(), is_polled: false }))
+    }
+
+    async fn read(
+        &self,
+        topic: TopicName,
+        partition: i32,
+        offsets: Range<i64>,
+    ) -> Result<Option<Vec<(i64, Bytes)>>, Unreachable> {
+        self.bus.read(topic, partition, offsets).await
     }
 
     fn backlog(&self) -> Backlog {

@@ -8,6 +8,7 @@ mod member;
 mod names;
 mod producer;
 mod progress;
+mod reading;
 mod settings;
 mod told;
 pub mod topics;
@@ -20,9 +21,10 @@ use super::{
     registry::{Refused, Registry},
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use rdkafka::producer::Producer;
-use schemas::topics::TopicName;
-use std::{fmt, sync::Arc, time::Duration};
+use schemas::{codec, topics::TopicName};
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 /// How long a server may take to answer when it is first asked.
 const OPEN_MAX: Duration = Duration::from_secs(8);
@@ -73,6 +75,30 @@ impl Bus for KafkaBus {
         let (settings, names, registry) = (self.settings.clone(), self.names.clone(), self.registry.clone());
         let member = Member::join(settings, names, registry, self.progress.clone(), self.budget.clone(), group, topics);
         Ok(Box::new(member.await?))
+    }
+
+    async fn read(
+        &self,
+        topic: TopicName,
+        partition: i32,
+        offsets: Range<i64>,
+    ) -> Result<Option<Vec<(i64, Bytes)>>, Unreachable> {
+        let (settings, name) = (self.settings.clone(), self.names.topic(topic).to_owned());
+        let reading = tokio::task::spawn_blocking(move || reading::read(&settings, &name, partition, offsets)).await;
+        let found = reading.map_err(|err| Unreachable(format!("reading a partition ended: {err}")))??;
+        let mut framed = Vec::with_capacity(found.len());
+        for (offset, bytes) in found {
+            // What nobody can read stays as it came: whoever decodes it says so.
+            let bytes = match codec::schema_id(&bytes) {
+                None => bytes,
+                Some(id) => {
+                    let known = self.registry.find(topic.kind, id).await?;
+                    known.reframe(bytes).unwrap_or_else(|(bytes, _)| bytes)
+                }
+            };
+            framed.push((offset, bytes));
+        }
+        Ok(Some(framed))
     }
 
     fn backlog(&self) -> Backlog {

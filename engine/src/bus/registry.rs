@@ -9,6 +9,7 @@ pub use self::client::Refused;
 
 use self::client::Client;
 use super::{Unreachable, kafka::Names};
+use bytes::Bytes;
 use schemas::{
     codec::{self, Foreign, Published, SCHEMAS, Subject},
     event::Kind,
@@ -37,6 +38,26 @@ pub enum Known {
     Other(Box<Foreign>),
     /// Nothing that we can read, and why.
     Unreadable(String),
+}
+
+impl Known {
+    /// A framed message as if we had written it, without a copy where its bytes are nobody else's.
+    ///
+    /// # Errors
+    /// The message as it came, and why nobody here can read it.
+    pub fn reframe(&self, bytes: Bytes) -> Result<Bytes, (Bytes, String)> {
+        match self {
+            Self::Ours(ours) => {
+                let mut bytes = Vec::from(bytes);
+                if let Some(place) = bytes.get_mut(1..codec::FRAME_BYTES) {
+                    place.copy_from_slice(&ours.to_be_bytes());
+                }
+                Ok(bytes.into())
+            }
+            Self::Other(foreign) => foreign.reframe(&bytes).map(Into::into).map_err(|err| (bytes, err.to_string())),
+            Self::Unreadable(why) => Err((bytes, why.clone())),
+        }
+    }
 }
 
 impl fmt::Debug for Registry {

@@ -5,10 +5,7 @@ mod polling;
 
 use self::polling::Polling;
 use super::{Names, Settings, progress::Progress};
-use crate::bus::{
-    Budget, Delivery, Subscription, Unreachable,
-    registry::{Known, Registry},
-};
+use crate::bus::{Budget, Delivery, Subscription, Unreachable, registry::Registry};
 use async_trait::async_trait;
 use schemas::{codec, event::Kind, topics::TopicName};
 use std::{
@@ -200,19 +197,12 @@ impl Member {
             return Ok(());
         };
         let Some(known) = self.registry.known(delivery.topic.kind, id) else { return Err(id) };
-        match &*known {
-            Known::Ours(ours) => {
-                let mut bytes = Vec::from(std::mem::take(&mut delivery.bytes));
-                if let Some(place) = bytes.get_mut(1..codec::FRAME_BYTES) {
-                    place.copy_from_slice(&ours.to_be_bytes());
-                }
-                delivery.bytes = bytes.into();
+        match known.reframe(std::mem::take(&mut delivery.bytes)) {
+            Ok(bytes) => delivery.bytes = bytes,
+            Err((bytes, why)) => {
+                delivery.bytes = bytes;
+                delivery.unreadable = Some(why);
             }
-            Known::Other(foreign) => match foreign.reframe(&delivery.bytes) {
-                Ok(bytes) => delivery.bytes = bytes.into(),
-                Err(err) => delivery.unreadable = Some(err.to_string()),
-            },
-            Known::Unreadable(why) => delivery.unreadable = Some(why.clone()),
         }
         Ok(())
     }

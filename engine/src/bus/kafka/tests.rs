@@ -107,6 +107,25 @@ async fn it_does_what_every_bus_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stretch_of_a_partition_is_read_without_a_group() {
+    let Some(bench) = Bench::start().await else { return };
+    let bus = bench.bus().await;
+    let sent: Vec<Bytes> = ["a", "b", "c", "d"].into_iter().map(framed).collect();
+    bus.publish(sent.iter().map(|it| message("anna", it.clone())).collect()).await.unwrap();
+    let mut found = Vec::new();
+    for partition in 0..i32::try_from(schemas::topics::PARTITIONS).unwrap() {
+        let all = bus.read(HOT, partition, 0..100).await.unwrap().expect("Kafka keeps its topics");
+        let some = bus.read(HOT, partition, 1..3).await.unwrap().unwrap();
+        assert_eq!(some, all.get(1..3).unwrap_or_default(), "only those offsets");
+        assert_eq!(bus.read(HOT, partition, 50..60).await.unwrap(), Some(vec![]), "beyond the end there is nothing");
+        found.extend(all);
+    }
+    let expected: Vec<_> = (0..).zip(sent).collect();
+    assert_eq!(found, expected, "all of one person, in order, framed as ours");
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn topics_are_planned_made_and_left_alone() {
     let Some(bench) = Bench::start().await else { return };
     assert_eq!(bench.admin.plan(None, false).await.unwrap(), [], "what was made needs no change");

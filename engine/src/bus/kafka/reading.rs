@@ -1,0 +1,63 @@
+//! Reads a stretch of a partition outside of any group: for replays by place.
+
+use super::Settings;
+use crate::bus::Unreachable;
+use bytes::Bytes;
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+/// How long Kafka may take to answer, or to give the next message.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// How long one look for a message lasts.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The messages at these offsets, as they lie there. Where the partition begins later, its first message comes instead
+/// of those that are gone, so that the gap is seen. Blocks.
+pub(super) fn read(
+    settings: &Settings,
+    topic: &str,
+    partition: i32,
+    offsets: Range<i64>,
+) -> Result<Vec<(i64, Bytes)>, Unreachable> {
+    let fail = |err: KafkaError| Unreachable(format!("partition {partition} of {topic} cannot be read: {err}"));
+    let consumer: BaseConsumer = settings.consumer("reading").create().map_err(fail)?;
+    let (low, high) = consumer.fetch_watermarks(topic, partition, ANSWER_MAX).map_err(fail)?;
+    let from = offsets.start.max(low);
+    let to = offsets.end.max(low.saturating_add(1)).min(high);
+    let mut found = Vec::new();
+    if from >= to || offsets.is_empty() {
+        return Ok(found);
+    }
+    let mut wanted = TopicPartitionList::new();
+    wanted.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(fail)?;
+    consumer.assign(&wanted).map_err(fail)?;
+    let mut heard = Instant::now();
+    loop {
+        match consumer.poll(LOOK) {
+            Some(Ok(message)) if message.offset() >= to => return Ok(found),
+            Some(Ok(message)) => {
+                heard = Instant::now();
+                found.push((message.offset(), Bytes::copy_from_slice(message.payload().unwrap_or_default())));
+                if message.offset() + 1 >= to {
+                    return Ok(found);
+                }
+            }
+            // The error callback of librdkafka repeats what does not pass; time bounds the rest.
+            Some(Err(_)) | None if heard.elapsed() < ANSWER_MAX => {}
+            Some(Err(err)) => return Err(fail(err)),
+            None => {
+                return Err(Unreachable(format!(
+                    "partition {partition} of {topic} gives nothing after {}",
+                    found.len()
+                )));
+            }
+        }
+    }
+}
