@@ -152,11 +152,11 @@ impl Kit {
         lock(&self.journal).iter().filter_map(|it| it.effect.clone()).collect()
     }
 
-    /// Waits until a journal entry fits, or 30 seconds have gone by; says whether one did.
+    /// Waits until a journal entry fits, or two minutes have gone by; says whether one did.
     pub async fn until(&self, fits: impl Fn(&Entry) -> bool) -> bool {
         let mut changed = self.changed.subscribe();
         let wait = changed.wait_for(|_| lock(&self.journal).iter().any(&fits));
-        tokio::time::timeout(Duration::from_secs(30), wait).await.is_ok_and(|it| it.is_ok())
+        tokio::time::timeout(Duration::from_secs(120), wait).await.is_ok_and(|it| it.is_ok())
     }
 
     /// From now on the journal holds what was written, too: the bodies of requests that had an effect.

@@ -479,8 +479,16 @@ pub fn at(text: &str) -> Instant {
 /// # Errors
 /// When it is not there in three minutes, or looking fails.
 pub async fn until<T>(what: &str, look: impl AsyncFn() -> Result<Option<T>>) -> Result<T> {
+    until_every(what, Duration::from_millis(5), look).await
+}
+
+/// The same, looking less often: the API answers 600 requests a minute.
+///
+/// # Errors
+/// When it is not there in three minutes, or looking fails.
+pub async fn until_every<T>(what: &str, every: Duration, look: impl AsyncFn() -> Result<Option<T>>) -> Result<T> {
     let wait = async {
-        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        let mut ticks = tokio::time::interval(every);
         loop {
             ticks.tick().await;
             if let Some(found) = look().await? {

@@ -7,7 +7,8 @@ mod shadows;
 use anyhow::{Context, Result, ensure};
 use connectors::simulator::Kit;
 use serde_json::{Value, json};
-use tests::{World, until};
+use std::time::Duration;
+use tests::{World, until_every};
 
 /// Runs a shadow to its end; what it found.
 pub(crate) async fn shadow(world: &World, name: &str, selection: Value) -> Result<Value> {
@@ -25,7 +26,7 @@ async fn over(world: &World, name: &str, state: &str) -> Result<Value> {
         let (_, found) = world.operate(&format!("replays/{name}?values=true"), None).await?;
         Ok((found["replay"]["state"] != state).then_some(found))
     };
-    until("a replay is over", look).await
+    until_every("a replay is over", Duration::from_millis(200), look).await
 }
 
 /// Applies the plan of what a shadow found, to the end; what was done.

@@ -105,13 +105,21 @@ impl Process {
     pub(super) async fn stop_while_calling(&mut self, api: &Api) -> Result<()> {
         let asked = self.ask_to_stop()?;
         until("the process saying that it drains", OFTEN, async || {
-            let answer = api.request(Method::GET, "/readyz").send().await.context("it is gone, and was to drain")?;
+            let Ok(answer) = api.request(Method::GET, "/readyz").send().await else {
+                // A kept connection may be closed when the probes' server follows that of the API.
+                ensure!(self.child.try_wait()?.is_none(), "it is gone, and was to drain");
+                return Ok(None);
+            };
             let (status, text) = (answer.status(), answer.text().await?);
             Ok((status == 503 && text.contains("it drains")).then_some(()))
         })
         .await?;
-        let alive = api.request(Method::GET, "/healthz").send().await?;
-        ensure!(alive.status().is_success(), "a process that drains lives, and said {}", alive.status());
+        until("a process that drains living", OFTEN, async || {
+            let Ok(alive) = api.request(Method::GET, "/healthz").send().await else { return Ok(None) };
+            ensure!(alive.status().is_success(), "a process that drains lives, and said {}", alive.status());
+            Ok(Some(()))
+        })
+        .await?;
         self.drained(asked).await
     }
 
