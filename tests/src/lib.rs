@@ -8,12 +8,14 @@ mod inside;
 mod outside;
 mod place;
 mod telling;
+mod waiting;
 
 pub use self::{
     inside::{End, Inside},
     outside::{Outside, VERIFY_TOKEN},
     place::Place,
     telling::{fates, told},
+    waiting::{until, until_every},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -54,9 +56,6 @@ pub const USER: &str = "115500000000000000007";
 pub const START: &str = "2026-07-02T09:00:00Z";
 /// Before everything that the recordings hold.
 pub const LONG_AGO: &str = "2010-01-01T00:00:00Z";
-
-/// The longest that anything is waited for: long enough for a slow machine that runs all servers, too.
-const WAIT_MAX: Duration = Duration::from_secs(180);
 
 /// A person with accounts, a SyncWell, and time.
 #[derive(Debug)]
@@ -472,29 +471,4 @@ impl World {
 #[track_caller]
 pub fn at(text: &str) -> Instant {
     Instant::parse(text).expect("a moment in RFC 3339")
-}
-
-/// Waits until something is there: the one place that polls.
-///
-/// # Errors
-/// When it is not there in three minutes, or looking fails.
-pub async fn until<T>(what: &str, look: impl AsyncFn() -> Result<Option<T>>) -> Result<T> {
-    until_every(what, Duration::from_millis(5), look).await
-}
-
-/// The same, looking less often: the API answers 600 requests a minute.
-///
-/// # Errors
-/// When it is not there in three minutes, or looking fails.
-pub async fn until_every<T>(what: &str, every: Duration, look: impl AsyncFn() -> Result<Option<T>>) -> Result<T> {
-    let wait = async {
-        let mut ticks = tokio::time::interval(every);
-        loop {
-            ticks.tick().await;
-            if let Some(found) = look().await? {
-                return Ok(found);
-            }
-        }
-    };
-    tokio::time::timeout(WAIT_MAX, wait).await.with_context(|| format!("waited too long until {what}"))?
 }
