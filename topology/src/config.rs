@@ -213,22 +213,13 @@ impl Config {
         for (_, value) in shown.kafka.iter_mut().filter(|it| is_secret(it.0)) {
             *value = Value::String("********".into());
         }
-        shown.registry = shown.registry.map(|it| without_password(&it));
+        shown.registry = shown.registry.map(|it| address::masked(&it));
         for provider in shown.providers.values_mut() {
             mask(&mut provider.client_secret);
             mask(&mut provider.verify_token);
         }
         shown
     }
-}
-
-/// A URL whose password is masked.
-fn without_password(text: &str) -> String {
-    let Ok(mut url) = url::Url::parse(text) else { return text.to_owned() };
-    if url.password().is_some() && url.set_password(Some("********")).is_err() {
-        return "********".into();
-    }
-    url.into()
 }
 
 /// A value of the environment: a truth or a number where it reads as one, else a text.
