@@ -328,13 +328,13 @@ pub(crate) async fn tail_topic(
     Operator(_token): Operator,
     Path(topic): Path<String>,
     Query(query): Query<TailQuery>,
-    stop: Option<Extension<Stop>>,
+    Extension(stop): Extension<Stop>,
 ) -> Result<Response, Problem> {
     let topic = tail::topic_of(&topic).map_err(|err| Problem::new(Code::NotFound, err.0))?;
     let from = query.from.unwrap_or_else(|| web.app.intake.runner.clock.now());
     let wanted = tail::Wanted { topic, subject: query.subject, sync: query.sync, from };
     let ends_at = tokio::time::Instant::now() + web.app.limits.stream_max;
-    let state = (web, wanted, tail::Position::default(), stop.map(|it| it.0));
+    let state = (web, wanted, tail::Position::default(), stop);
     let follow = query.follow;
     let lines = stream::try_unfold(state, move |(web, wanted, mut position, mut stop)| async move {
         loop {
@@ -349,15 +349,9 @@ pub(crate) async fn tail_topic(
             if !follow || tokio::time::Instant::now() > ends_at {
                 return Ok(None);
             }
-            let stopping = async {
-                match stop.as_mut() {
-                    Some(stop) => stopped(&mut stop.0).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => {}
-                () = stopping => return Ok(None),
+                () = stopped(&mut stop.0) => return Ok(None),
             }
         }
     });

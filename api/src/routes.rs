@@ -7,14 +7,17 @@ use crate::{
     edge::{Pace, bounded, observed, panicked},
     imports, jobs, operator,
     problem::{Code, Problem},
-    providers, records, stream, system, webhooks,
+    providers, records,
+    serve::Stop,
+    stream, system, webhooks,
 };
 use axum::{
-    Router,
+    Extension, Router,
     extract::DefaultBodyLimit,
     middleware::from_fn_with_state,
     routing::{MethodRouter, delete, get, post},
 };
+use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// The room that a form takes besides its file.
@@ -52,13 +55,17 @@ pub(crate) fn routes() -> Vec<(&'static str, Pace, MethodRouter<Shared>)> {
     routes
 }
 
-/// The API over an app.
-pub fn router(app: App) -> Router {
-    table(app, routes())
+/// The API over an app. Its streams end when `stop` turns true or its sender is gone.
+pub fn router(app: App, stop: watch::Receiver<bool>) -> Router {
+    table(app, routes(), stop)
 }
 
 /// These routes over an app.
-pub(crate) fn table(app: App, routes: Vec<(&'static str, Pace, MethodRouter<Shared>)>) -> Router {
+pub(crate) fn table(
+    app: App,
+    routes: Vec<(&'static str, Pace, MethodRouter<Shared>)>,
+    stop: watch::Receiver<bool>,
+) -> Router {
     let import_bytes_max = app.limits.import_bytes_max.saturating_add(FORM_BYTES_MAX);
     let web = Web::new(app);
     let mut router = Router::new();
@@ -73,5 +80,6 @@ pub(crate) fn table(app: App, routes: Vec<(&'static str, Pace, MethodRouter<Shar
         .layer(CatchPanicLayer::custom(panicked))
         .layer(DefaultBodyLimit::max(import_bytes_max))
         .layer(from_fn_with_state(web.clone(), observed))
+        .layer(Extension(Stop(stop)))
         .with_state(web)
 }

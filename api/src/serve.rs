@@ -1,8 +1,8 @@
 //! Runs connections, with the limits that axum's own server does not set.
 
 use crate::{Limits, shares::Shares};
-use axum::{Extension, Router};
-use hyper::server::conn::http1;
+use axum::Router;
+use hyper::{Request, body::Incoming, server::conn::http1, service::Service as _, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -21,14 +21,19 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// The pause after a connection could not be taken: there are no file handles left, and they come back with time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Says to what goes on for long that the server is to stop.
+/// Says to what goes on for long that it is to end.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop(pub(crate) watch::Receiver<bool>);
 
 /// Serves HTTP/1.1 until `stop` turns true or its sender is gone; then takes no more connections, lets requests end,
-/// and returns after at most [`Limits::drain_max`].
-pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, mut stop: watch::Receiver<bool>) {
-    let router = router.layer(Extension(Stop(stop.clone())));
+/// and returns after at most [`Limits::drain_max`]. Each request goes to the router that is there when it comes, so that
+/// one can follow another while connections are kept open.
+pub async fn serve(
+    listener: TcpListener,
+    routers: watch::Receiver<Router>,
+    limits: &Limits,
+    mut stop: watch::Receiver<bool>,
+) {
     let (mut connections, addresses) = (JoinSet::new(), Shares::new(limits.connections_per_address_max));
     loop {
         let accepted = tokio::select! {
@@ -43,7 +48,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, mut s
                     metrics::counter!("syncwell_http_connections_refused_total").increment(1);
                     continue;
                 };
-                let connection = connection(stream, router.clone(), limits.header_read_max, stop.clone());
+                let connection = connection(stream, routers.clone(), limits.header_read_max, stop.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(share);
@@ -78,13 +83,22 @@ fn address_of(address: IpAddr) -> IpAddr {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, header_read_max: Duration, mut stop: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    routers: watch::Receiver<Router>,
+    header_read_max: Duration,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(header_read_max)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX);
-    let served = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let router = routers.borrow().clone();
+        TowerToHyperService::new(router).call(request)
+    });
+    let served = http.serve_connection(TokioIo::new(stream), answer);
     let mut served = std::pin::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,

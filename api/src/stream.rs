@@ -33,7 +33,7 @@ pub(crate) async fn events(
     State(web): State<Shared>,
     Person(subject): Person,
     Id(id): Id,
-    stop: Option<Extension<Stop>>,
+    Extension(stop): Extension<Stop>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Unreachable>>>, Problem> {
     let sync = SyncId(id);
     let first = web.app.intake.status(&subject, sync).await?.ok_or_else(|| Problem::not_found("sync job"))?;
@@ -41,8 +41,7 @@ pub(crate) async fn events(
         Problem::new(Code::TooManyRequests, "too many live streams are open; close one").with("retry-after", "1".into())
     })?;
     let ends_at = Instant::now() + web.app.limits.stream_max;
-    let live =
-        Live { web, subject, sync, stop: stop.map(|it| it.0), ends_at, told: None, first: Some(first), _share: share };
+    let live = Live { web, subject, sync, stop, ends_at, told: None, first: Some(first), _share: share };
     let events = stream::try_unfold(live, Live::next);
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
@@ -51,7 +50,7 @@ struct Live {
     web: Shared,
     subject: Subject,
     sync: SyncId,
-    stop: Option<Stop>,
+    stop: Stop,
     ends_at: Instant,
     /// What was read before the stream began.
     first: Option<Status>,
@@ -81,20 +80,12 @@ impl Live {
             let wake = self.ends_at.min(Instant::now() + pause);
             tokio::select! {
                 () = tokio::time::sleep_until(wake) => {}
-                () = stops(self.stop.as_mut()) => return Ok(None),
+                () = stopped(&mut self.stop.0) => return Ok(None),
             }
             if wake == self.ends_at {
                 return Ok(None);
             }
             pause = (pause * 3 / 2).min(PAUSES.1);
         }
-    }
-}
-
-/// Returns when the server is to stop.
-async fn stops(stop: Option<&mut Stop>) {
-    match stop {
-        Some(stop) => stopped(&mut stop.0).await,
-        None => std::future::pending().await,
     }
 }

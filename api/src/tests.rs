@@ -143,8 +143,9 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopping) = watch::channel(false);
-        let (router, limits) = (table(app.clone(), [routes(), more].concat()), app.limits.clone());
-        let server = tokio::spawn(async move { serve(listener, router, &limits, stopping).await });
+        let (router, limits) = (table(app.clone(), [routes(), more].concat(), stopping.clone()), app.limits.clone());
+        let (_, routers) = watch::channel(router);
+        let server = tokio::spawn(async move { serve(listener, routers, &limits, stopping).await });
         Self { app, address, http: reqwest::Client::new(), anna, hands, ready, stop, server, directory }
     }
 

@@ -66,13 +66,15 @@ impl Inside {
         (catalog, is_held): (&Catalog, &Arc<AtomicBool>),
     ) -> Result<Self> {
         let process = Process::open(config, catalog.clone(), clock.clone(), Roles::all()).await?;
-        let url = format!("http://{}", process.address()?);
+        let url = format!("http://{}", process.address());
         let (intake, connect, runner) = (process.intake.clone(), process.connect.clone(), process.runner.clone());
+        let takes_commands = process.takes_commands();
         let (stop, stopped) = watch::channel(false);
         let idle_ticks = if config.bus.starts_with("memory") { 1 } else { IDLE_TICKS };
         let passing = pass_time((runner.clone(), idle_ticks), time.clone(), kits, Arc::clone(is_held), stopped.clone());
         let roles = async move { process.run(stopped).await.expect("a process runs to its end") };
         let running = vec![tokio::spawn(roles), tokio::spawn(passing)];
+        takes_commands.await;
         let http = engine::session::http_client()?;
         Ok(Self { intake, connect, runner, url, http, stop, running })
     }

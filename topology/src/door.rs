@@ -2,19 +2,21 @@
 
 use anyhow::Context;
 use api::{Limits, Probes};
-use std::{io, net::SocketAddr, time::Duration};
+use axum::Router;
+use std::{io, net::SocketAddr};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-/// How long the probes' last answers may take.
-const LEAVING_MAX: Duration = Duration::from_secs(2);
-
-/// A port that is listened on. The probes are answered until it is dropped, or given to the API.
+/// A port that is listened on: one server from the first to the last, so that nobody's connection is closed under a
+/// request when the API begins or ends. Dropped, it closes at once.
 #[derive(Debug)]
 pub(crate) struct Door {
-    listener: std::net::TcpListener,
+    address: SocketAddr,
     probes: Probes,
-    /// The server of the probes; its sender, dropped, stops it.
-    answering: Option<(watch::Sender<bool>, JoinHandle<()>)>,
+    /// What answers now.
+    routers: watch::Sender<Router>,
+    /// Dropped, it stops the server.
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
 }
 
 impl Door {
@@ -23,18 +25,19 @@ impl Door {
     /// # Errors
     /// When the port cannot be had.
     pub(crate) async fn open(address: SocketAddr, probes: Probes) -> anyhow::Result<Self> {
-        let bound = TcpListener::bind(address)
+        let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("listen on {address}; choose another with --listen or free that port"))?;
-        let listener = bound.into_std().context("take the port that was bound")?;
-        let mut door = Self { listener, probes, answering: None };
-        door.answer_probes().context("answer probes")?;
-        Ok(door)
+        let address = listener.local_addr().context("read the port that was bound")?;
+        let (routers, router) = watch::channel(api::probes(probes.clone()));
+        let (stop, stopping) = watch::channel(false);
+        let serving = tokio::spawn(async move { api::serve(listener, router, &Limits::default(), stopping).await });
+        Ok(Self { address, probes, routers, stop, serving })
     }
 
     /// Where it is.
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What is said to probes.
@@ -42,30 +45,94 @@ impl Door {
         self.probes.clone()
     }
 
-    /// Answers probes, and tells commands to go elsewhere.
-    pub(crate) fn answer_probes(&mut self) -> io::Result<()> {
-        let listener = self.shared()?;
-        let router = api::probes(self.probes());
-        let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(async move { api::serve(listener, router, &Limits::default(), stopped).await });
-        self.answering = Some((stop, serving));
-        Ok(())
+    /// Has requests from now on answered by this router, which answers probes too.
+    pub(crate) fn let_in(&self, router: Router) {
+        drop(self.routers.send_replace(router));
     }
 
-    /// Leaves the port to another server, which answers probes too. Nobody is answered by this one afterwards: a client
-    /// that were would have its connection closed under the next request.
-    pub(crate) async fn leave(&mut self) -> io::Result<TcpListener> {
-        if let Some((stop, mut serving)) = self.answering.take() {
-            drop(stop);
-            if tokio::time::timeout(LEAVING_MAX, &mut serving).await.is_err() {
-                serving.abort();
+    /// Answers probes from now on, and tells commands to go elsewhere. What was let in before goes on.
+    pub(crate) fn answer_probes(&self) {
+        self.let_in(api::probes(self.probes()));
+    }
+
+    /// Returns when somebody else is let in, or nobody will be any more.
+    pub(crate) fn changed(&self) -> impl Future<Output = ()> + use<> {
+        let mut routers = self.routers.subscribe();
+        async move { drop(routers.changed().await) }
+    }
+
+    /// Closes the port, and returns when what was let in has ended.
+    pub(crate) async fn close(self) -> io::Result<()> {
+        drop(self.stop);
+        Ok(self.serving.await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{sync::Arc, time::Duration};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+        sync::Notify,
+    };
+
+    async fn ask(connection: &mut TcpStream, path: &str) -> String {
+        connection.write_all(format!("GET {path} HTTP/1.1\r\nhost: here\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let n_bytes = connection.read(&mut answer).await.unwrap();
+        String::from_utf8(answer[..n_bytes].to_vec()).unwrap().lines().next().unwrap_or("closed").to_owned()
+    }
+
+    async fn door() -> Door {
+        let (_ready, ready) = watch::channel(Ok(()));
+        let probes = Probes { metrics: Arc::new(String::new), ready, metrics_token: None };
+        Door::open(([127, 0, 0, 1], 0).into(), probes).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_outlives_every_change_of_who_answers() {
+        let door = door().await;
+        let mut connection = TcpStream::connect(door.address()).await.unwrap();
+        assert_eq!(ask(&mut connection, "/command").await, "HTTP/1.1 503 Service Unavailable");
+        let changed = door.changed();
+        door.let_in(Router::new().route("/command", axum::routing::get(async || "done")));
+        changed.await;
+        assert_eq!(ask(&mut connection, "/command").await, "HTTP/1.1 200 OK");
+        door.answer_probes();
+        assert_eq!(ask(&mut connection, "/command").await, "HTTP/1.1 503 Service Unavailable");
+        assert_eq!(ask(&mut connection, "/healthz").await, "HTTP/1.1 200 OK");
+    }
+
+    #[tokio::test]
+    async fn what_was_let_in_is_answered_before_the_port_is_closed() {
+        let (door, begun, go_on) = (door().await, Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let work = {
+            let (begun, go_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+            async move || {
+                begun.notify_one();
+                go_on.notified().await;
+                "done"
             }
-        }
-        self.shared()
+        };
+        door.let_in(Router::new().route("/command", axum::routing::get(work)));
+        let mut connection = TcpStream::connect(door.address()).await.unwrap();
+        let asked = tokio::spawn(async move { ask(&mut connection, "/command").await });
+        begun.notified().await;
+        door.answer_probes();
+        let mut closing = std::pin::pin!(door.close());
+        assert!(tokio::time::timeout(Duration::ZERO, closing.as_mut()).await.is_err(), "a request is still under way");
+        go_on.notify_one();
+        closing.await.unwrap();
+        assert_eq!(asked.await.unwrap(), "HTTP/1.1 200 OK");
     }
 
-    /// The same socket: connections that come while one server follows the other wait in its queue.
-    fn shared(&self) -> io::Result<TcpListener> {
-        TcpListener::from_std(self.listener.try_clone()?)
+    #[tokio::test]
+    async fn nobody_waits_for_an_api_that_never_comes() {
+        let door = door().await;
+        let changed = door.changed();
+        drop(door);
+        changed.await;
     }
 }

@@ -114,7 +114,7 @@ impl Process {
         roles: Roles,
         (door, readiness, backends): (Door, Readiness, Backends),
     ) -> anyhow::Result<Self> {
-        let address = door.address().context("read the port that was bound")?;
+        let address = door.address();
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let endpoints = endpoints(config, &catalog)?;
         let (store, vault) = (backends.store.clone(), backends.vault.clone());
@@ -139,11 +139,14 @@ impl Process {
     }
 
     /// Where it listens.
-    ///
-    /// # Errors
-    /// When the operating system does not say.
-    pub fn address(&self) -> std::io::Result<SocketAddr> {
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
         self.door.address()
+    }
+
+    /// Returns when [`Process::run`] takes commands, or has failed. To be asked for before it runs.
+    pub fn takes_commands(&self) -> impl Future<Output = ()> + use<> {
+        self.door.changed()
     }
 
     /// The subject of a user of this installation.
@@ -180,7 +183,7 @@ impl Process {
     ///
     /// # Errors
     /// When the log cannot be read at the start.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    pub async fn run(self, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
         let (drain, draining) = watch::channel(false);
         let mut playing = JoinSet::new();
         let topologies = self.topologies();
@@ -205,19 +208,18 @@ impl Process {
         let asking = self.readiness.clone();
         playing.spawn(asking.ask(self.means.store.rows.clone(), self.bus_servers.clone(), draining.clone()));
         if self.roles.api {
-            let listener = self.door.leave().await.context("give the port to the API")?;
-            let (router, draining) = (api::router(self.app()), draining.clone());
-            playing.spawn(async move { api::serve(listener, router, &Limits::default(), draining).await });
+            self.door.let_in(api::router(self.app(), draining.clone()));
         }
         self.readiness.begin(n_groups);
         // An error means that whoever could stop us is gone: that is a stop, too.
         drop(stop.wait_for(|it| *it).await);
         self.readiness.withhold("it drains");
-        if self.roles.api {
-            self.door.answer_probes().context("answer probes while draining")?;
-        }
+        self.door.answer_probes();
         drain.send_replace(true);
-        let drained = async { while playing.join_next().await.is_some() {} };
+        let drained = async {
+            while playing.join_next().await.is_some() {}
+            self.door.close().await
+        };
         if tokio::time::timeout(DRAIN_MAX, drained).await.is_err() {
             tracing::warn!("stopped before everything was drained; the rest is done after the next start");
         }

@@ -54,8 +54,8 @@ async fn a_process_without_the_api_answers_probes_alone() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (_stop, stopping) = watch::channel(false);
-        let router = probes(Probes { metrics_token, ..world.app.probes.clone() });
-        let server = tokio::spawn(async move { serve(listener, router, &Limits::default(), stopping).await });
+        let (_, routers) = watch::channel(probes(Probes { metrics_token, ..world.app.probes.clone() }));
+        let server = tokio::spawn(async move { serve(listener, routers, &Limits::default(), stopping).await });
         let get = |path: &str| world.http.get(format!("http://{address}{path}"));
         answer(get("/healthz")).await.is(200);
         answer(get("/readyz")).await.is(200);

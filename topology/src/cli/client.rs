@@ -64,10 +64,12 @@ impl Client {
         let http = engine::session::http_client().context("set up the HTTP client")?;
         let expires_at = process.runner.clock.now().plus(OWN_TOKEN_MAX);
         let token = process.make_token(user, ("command line", true), Some(expires_at)).await?;
-        let url = format!("http://{}", process.address()?);
+        let url = format!("http://{}", process.address());
         let (stop, stopped) = watch::channel(false);
         let people = process.means.accounts.people.clone();
+        let takes_commands = process.takes_commands();
         let running = tokio::spawn(Box::pin(process.run(stopped)));
+        takes_commands.await;
         Ok(Self { url, token, http, own: Some(Own { stop, running, people }) })
     }
 

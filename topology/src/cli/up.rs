@@ -83,7 +83,7 @@ pub(super) async fn play(config: &Config, roles: Roles, first: Option<FirstToken
         let (url, data) = (&process.public_url, config.data.display());
         print::say(&format!("syncwell is up at {url}, data in {data}; Ctrl-C drains and stops"));
     } else {
-        let (address, bus, store) = (process.address()?, masked(&config.bus), masked(&config.store));
+        let (address, bus, store) = (process.address(), masked(&config.bus), masked(&config.store));
         print::say(&format!(
             "syncwell {roles} is up at http://{address}, bus {bus}, store {store}; Ctrl-C drains and stops"
         ));
