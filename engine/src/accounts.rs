@@ -5,7 +5,7 @@ use crate::{
     calls::Call,
     clock::Clock,
     limiter::{Limiter, Share},
-    people::{Connection, ConnectionState, People},
+    people::{Connection, People},
     provider::{Auth, Catalog, DataProvider, Limit, ProviderError, Tokens, WebhookSecrets},
     session::{Client, Session, Unlimited},
 };
@@ -112,6 +112,7 @@ impl Accounts {
             call_max: CALL_MAX,
             body_bytes_max: found.profile().body_bytes_max,
             send_by: None,
+            clock: self.clock.clone(),
             permits: Arc::new(Unlimited),
         };
         Ok((found, session))
@@ -168,7 +169,7 @@ impl Accounts {
         answer: Result<T, ProviderError>,
     ) -> Result<Result<T, ProviderError>, Unreachable> {
         if matches!(answer, Err(ProviderError::AccessRevoked)) {
-            self.people.set_state(caller.subject, caller.connection.id, ConnectionState::NeedsReauth).await?;
+            self.people.note_revoked(caller.subject, caller.connection).await?;
         }
         Ok(answer)
     }

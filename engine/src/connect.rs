@@ -284,7 +284,7 @@ impl Connect {
     async fn take(&self, subject: &Subject, id: ConnectionId, change: &Change, occasion: &str) -> Result<(), Refusal> {
         let Some((_, connection)) = self.accounts.people.connection(subject, id).await? else { return Ok(()) };
         match change {
-            Change::Revoked => self.accounts.people.set_state(subject, id, ConnectionState::NeedsReauth).await?,
+            Change::Revoked => self.accounts.people.note_revoked(subject, &connection).await?,
             Change::Named { data_type, ids } => {
                 self.intake.notified(subject, &connection, *data_type, Noticed::Named(ids.clone()), occasion).await?;
             }

@@ -191,6 +191,22 @@ impl People {
         Ok(())
     }
 
+    /// Notes that the provider takes a connection's tokens no more, unless it was disconnected or connected anew since
+    /// the moment at which it was `seen`: a late answer says nothing of what came after its question.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn note_revoked(&self, subject: &Subject, seen: &Connection) -> Result<(), Unreachable> {
+        while let Some((version, connection)) = self.connection(subject, seen.id).await? {
+            let is_same = connection.state == ConnectionState::Active && connection.connected_at == seen.connected_at;
+            let revoked = Connection { state: ConnectionState::NeedsReauth, ..connection };
+            if !is_same || self.put_connection(subject, version, &revoked).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Who has connected this account of a provider.
     ///
     /// # Errors

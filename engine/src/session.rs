@@ -2,6 +2,7 @@
 
 use crate::{
     bus::still_held,
+    clock::Clock,
     provider::{ProviderError, Verb},
 };
 use async_trait::async_trait;
@@ -73,6 +74,8 @@ pub struct Session {
     /// No byte of a write leaves after this moment (the send window of a claim), nor once the partition of the event
     /// that asks for it is lost.
     pub send_by: Option<tokio::time::Instant>,
+    /// The clock that `send_by` was taken from.
+    pub clock: Clock,
     /// Where permits come from.
     pub permits: Arc<dyn Permits>,
 }
@@ -114,6 +117,12 @@ impl Session {
         self.http.request(method, format!("{}{path}", self.token_url))
     }
 
+    /// Whether the send window of its claim is over.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.send_by.is_some_and(|by| self.clock.monotonic() > by)
+    }
+
     /// Sends one call and reads its whole answer, whatever its status.
     ///
     /// # Errors
@@ -123,8 +132,7 @@ impl Session {
     pub async fn send(&self, verb: Verb, request: RequestBuilder) -> Result<Reply, ProviderError> {
         self.permits.permit(verb).await?;
         // Nothing may be awaited between this check and the first byte.
-        let is_late = || self.send_by.is_some_and(|by| tokio::time::Instant::now() > by) || still_held().is_err();
-        if verb == Verb::Write && is_late() {
+        if verb == Verb::Write && (self.is_late() || still_held().is_err()) {
             return Err(ProviderError::Late);
         }
         let sent = tokio::time::timeout(self.call_max, self.exchange(verb, request)).await;

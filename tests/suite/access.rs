@@ -101,6 +101,23 @@ async fn nothing_is_written_after_a_destination_was_disconnected() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_late_refusal_says_nothing_of_a_connection_that_was_made_or_ended_since() -> Result<()> {
+    let mut world = World::new().await?;
+    let earlier = world.connection("google_health").await?;
+    world.advance(std::time::Duration::from_secs(60));
+    let later = world.grant("google_health", "").await?;
+    for (seen, expected) in [(&earlier, ConnectionState::Active), (&later, ConnectionState::NeedsReauth)] {
+        world.inside.people().note_revoked(&world.subject, seen).await?;
+        assert_eq!(world.standing("google_health").await?, expected);
+    }
+    let last = world.grant("google_health", "").await?;
+    world.inside.connect.disconnect(&world.subject, last.id).await?;
+    world.inside.people().note_revoked(&world.subject, &last).await?;
+    assert_eq!(world.standing("google_health").await?, ConnectionState::Disconnected);
+    world.is_at_rest().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_is_gone_when_a_job_begins_does_not_hold_up_the_others() -> Result<()> {
     let world = World::new().await?;
     world.strava.seed_activity(ATHLETE, run("2026-06-20T06:00:00Z", "Morning"), None);

@@ -61,7 +61,7 @@ struct Listed {
 /// Brings one operation to the folder.
 pub(super) async fn write(session: &Session, operation: &WriteOperation<'_>) -> Result<Receipt, ProviderError> {
     let folder = folder(session)?;
-    if session.send_by.is_some_and(|by| tokio::time::Instant::now() > by) {
+    if session.is_late() {
         return Err(ProviderError::Late);
     }
     let (item, version) = (operation.item, operation.version);

@@ -53,6 +53,7 @@ impl Bench {
             call_max: Duration::from_secs(20),
             body_bytes_max: 4 << 20,
             send_by: None,
+            clock: engine::clock::Clock::real(),
             permits: Arc::new(Unlimited),
         };
         Self { strava: Strava::default(), simulator, session, _running: running }

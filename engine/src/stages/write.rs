@@ -284,6 +284,12 @@ impl Write {
         Ok(answer)
     }
 
+    /// Why a destination takes nothing more: a person's own disconnecting is also seen as a token that is refused.
+    async fn withdrawn(&self, job: &Job<'_>) -> Result<Reason, Unreachable> {
+        let standing = self.standing.destination(&job.input.head, &job.input.body.destination).await?;
+        Ok(standing.err().unwrap_or(Reason::AccessRevoked))
+    }
+
     fn write_operation<'a>(&self, job: &Job<'_>, action: Send<'a>) -> WriteOperation<'a> {
         let (item, version) = (job.decision.item, job.decision.version);
         let op = schemas::id::OpId::derived(job.key.partition.destination, item, version);

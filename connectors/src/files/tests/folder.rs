@@ -29,6 +29,7 @@ fn session(folder: &Path) -> Session {
         call_max: Duration::from_secs(5),
         body_bytes_max: 1 << 20,
         send_by: None,
+        clock: engine::clock::Clock::real(),
         permits: Arc::new(Unlimited),
     }
 }

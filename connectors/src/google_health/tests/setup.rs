@@ -60,6 +60,7 @@ pub(super) async fn empty() -> Bench {
         call_max: Duration::from_secs(20),
         body_bytes_max: 10 << 20,
         send_by: None,
+        clock: engine::clock::Clock::real(),
         permits: Arc::new(Unlimited),
     };
     Bench { provider: GoogleHealth::default(), simulator, session, tokens, _running: running }

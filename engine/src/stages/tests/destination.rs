@@ -242,7 +242,7 @@ impl DataProvider for Destination {
 
     async fn write(&self, session: &Session, operation: &WriteOperation<'_>) -> Result<Receipt, ProviderError> {
         tokio::task::yield_now().await;
-        if session.send_by.is_some_and(|by| self.clock.monotonic() > by) {
+        if session.is_late() {
             return Err(ProviderError::Late);
         }
         self.state().n_sent += 1;

@@ -214,7 +214,7 @@ impl Write {
         let (at, attempts) = match err {
             ProviderError::Throttled { until } => (until.unwrap_or_else(|| self.backoff(0)), None),
             ProviderError::AccessRevoked | ProviderError::Forbidden { .. } => {
-                let ending = Ending::unknown(Reason::AccessRevoked);
+                let ending = Ending::unknown(self.withdrawn(job).await?);
                 return Ok(Next::Stop(self.close(job, Some(held.token), ending).await?));
             }
             // Reading is tried as often again as sending.
@@ -345,7 +345,7 @@ impl Write {
                 ))
             }
             Err(ProviderError::TokenExpired | ProviderError::AccessRevoked) => {
-                self.end(job, &held, Ending::ended(Reason::AccessRevoked)).await
+                self.end(job, &held, Ending::ended(self.withdrawn(job).await?)).await
             }
             Err(err) => match definite(&err) {
                 Some(reason) => {

@@ -119,7 +119,7 @@ impl Write {
                 Ok(Progress::Due(now))
             }
             Err(ProviderError::TokenExpired | ProviderError::AccessRevoked) => {
-                self.close(job, None, in_doubt(&row, Reason::AccessRevoked)).await
+                self.close(job, None, in_doubt(&row, self.withdrawn(job).await?)).await
             }
             Err(err) => match definite(&err) {
                 Some(reason) => {
