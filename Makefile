@@ -1,5 +1,5 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: build test tests-here test-cluster check audit bench bench-cluster soak stack foreign compose release
+.PHONY: build test tests-here test-cluster check audit bench bench-cluster soak soak-small soak-full stack foreign compose release
 
 CARGO ?= cargo
 # How much `make soak` does: full (about half an hour) or small (a few minutes).
@@ -55,11 +55,18 @@ audit:
 bench:
 	$(CARGO) bench --package benches
 
-# Faults on a cluster of real processes and servers, with figures; one of three brokers is killed in a full run.
-soak:
+# Faults on a cluster of real processes and servers, with figures. Small: on what `make test` has built. Full: on a
+# release, and one of three brokers is killed, too.
+soak: soak-$(SIZE)
+
+soak-small:
+	$(CARGO) build --workspace --bins
+	python3 tests/stack/stack.py run -- target/debug/syncwell-soak --size small
+
+soak-full:
 	$(CARGO) build --release --package tests --bins
-	python3 tests/stack/stack.py run -- target/release/syncwell-soak --size $(SIZE)
-	[ $(SIZE) = small ] || python3 tests/stack/stack.py run --brokers 3 -- target/release/syncwell-soak --size full --only broker
+	python3 tests/stack/stack.py run -- target/release/syncwell-soak --size full
+	python3 tests/stack/stack.py run --brokers 3 -- target/release/syncwell-soak --size full --only broker
 
 # On real servers, beside a bare relay and a Kafka Streams program doing the same: ratios out of one run.
 bench-cluster:

@@ -26,16 +26,22 @@ use schemas::{
     topics::TopicName,
 };
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 use tracing::{Instrument, error, info_span, warn};
 
 /// The most deliveries, and bytes of them, taken in one micro-batch; how many are held in all, the bus bounds.
 const BATCH_MAX: (usize, usize) = (256, 16 << 20);
 /// How many a stage works on at the same time that calls others outside.
 const RUNNING_MAX: usize = 64;
-/// How many a stage works on at the same time that takes a person's events in order: it waits for our own servers
-/// alone, and each request to those costs less the more there are at once.
-const RUNNING_IN_ORDER_MAX: usize = 256;
+/// How many a stage has under way at the same time that takes a person's events in order: it waits for our own servers
+/// alone, and each request to those costs less the more there are at once. What it made waits for the bus with hundreds
+/// of others.
+const RUNNING_IN_ORDER_MAX: usize = 1024;
+/// How many of those it works on or appends: what a store takes well at once.
+const WORKING_MAX: usize = 256;
 /// How long a drain waits for work in flight.
 const DRAIN_MAX: Duration = Duration::from_secs(8);
 /// The pause after one of our own servers was out of reach.
@@ -62,7 +68,10 @@ impl Runner {
         let mut stages = JoinSet::new();
         for node in &topology.nodes {
             let (node, rejected, meters) = (node.clone(), topology.rejected, Meters::of(node));
-            stages.spawn(Arc::new(Worker { runner: self.clone(), node, rejected, meters }).run(stop.clone()));
+            stages.spawn(
+                Arc::new(Worker { runner: self.clone(), node, rejected, meters, working: Semaphore::new(WORKING_MAX) })
+                    .run(stop.clone()),
+            );
         }
         while stages.join_next().await.is_some() {}
     }
@@ -214,6 +223,8 @@ struct Worker {
     node: Node,
     rejected: TopicName,
     meters: Meters,
+    /// Permits to work and to append.
+    working: Semaphore,
 }
 
 /// One delivery, decoded.
@@ -389,6 +400,7 @@ impl Worker {
             store.timers.remove(name, work.head().id).await?;
             return Ok("recalled");
         }
+        let working = self.working.acquire().await.map_err(|err| Unreachable(err.to_string()))?;
         // A bug that one event meets must not stop the stage for everybody.
         let answer = match AssertUnwindSafe(work.process()).catch_unwind().await {
             Ok(answer) => answer?,
@@ -419,6 +431,7 @@ impl Worker {
         let step = Step { key: self.key(work), at: self.runner.clock.now(), bearing, outputs, roots };
         let stands = store.log.append(step).await?;
         failpoint::reached(name, "append");
+        drop(working);
         self.runner.publish(&stands).await?;
         failpoint::reached(name, "publish");
         Ok(what)

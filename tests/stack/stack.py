@@ -16,6 +16,7 @@ without them, with a line that says so, which is a failure when CI=true.
 import argparse
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -33,6 +34,8 @@ REGISTRY = "io.apicurio:apicurio-registry-app:3.0.9:tar.gz:all"
 NAMES = ["SYNCWELL_TEST_BUS", "SYNCWELL_TEST_STORE", "SYNCWELL_TEST_REGISTRY"]
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk"
 START_MAX_S = 120
+# Below what Linux takes for outgoing connections (net.ipv4.ip_local_port_range begins at 32768).
+SERVER_PORTS = (15000, 32000)
 
 # What Java 17 has to open for Cassandra (its own jvm17-server.options).
 CASSANDRA_OPENS = """
@@ -59,9 +62,15 @@ def say(text):
 
 
 def free_port():
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return it.getsockname()[1]
+    """A free port that the system gives to nobody's outgoing connection: a server that is restarted needs it again."""
+    while True:
+        port = random.randrange(*SERVER_PORTS)
+        with socket.socket() as it:
+            try:
+                it.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def fetch(name):

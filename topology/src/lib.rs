@@ -15,3 +15,7 @@ pub mod process;
 pub mod readiness;
 pub mod roles;
 pub mod wait;
+
+/// Of every program that is composed here.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -14,12 +14,8 @@ use std::{
     fs,
     path::Path,
     sync::Arc,
-    time::{Duration, Instant},
 };
 use topology::process::Process;
-
-/// How long a stopped scheduler's lease on timers may last.
-const LEASE_MAX: Duration = Duration::from_secs(35);
 
 /// A record: where, of which round and person.
 type Place = (&'static str, u32, u32);
@@ -37,15 +33,8 @@ pub(crate) struct Left {
 pub(crate) async fn at_rest(process: &Process) -> Result<Left> {
     let store = &process.runner.store;
     let syncs = store.log.unsettled(None, 100_000).await?.len();
-    let begun = Instant::now();
-    // The timers are this process's to read once the scheduler's lease has ended.
-    while begun.elapsed() < LEASE_MAX {
-        if let Some(next) = store.timers.next().await? {
-            return Ok(Left { syncs, timer: Some(next.to_string()) });
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-    Ok(Left { syncs, timer: None })
+    let timer = store.timers.next().await?.map(|it| it.to_string());
+    Ok(Left { syncs, timer })
 }
 
 /// Fills in what the rounds came to.
