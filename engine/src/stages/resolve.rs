@@ -1,6 +1,7 @@
 //! Resolve: what is to happen at each destination because of a page.
 
 mod gone;
+mod restate;
 mod seen;
 
 use super::{Tally, made};
@@ -11,6 +12,7 @@ use crate::{
     item::{ItemKey, ItemRow, ItemState, Origin, Partition, Plan, Planned, month_of},
     provider::{DataProvider, Profile},
     resolve::{self as rules, Decided, Incoming, Known, Policy, Window},
+    restore::RowsMade,
     stage::{Answer, Stage},
     standing::Standing,
     store::{Items, Log, StepKey},
@@ -52,6 +54,8 @@ type ResolveAnswer = Answer<Normalized, Resolved>;
 struct Page<'a> {
     input: &'a Envelope<Normalized>,
     records: Vec<Record>,
+    /// It was resolved before, and only the rows that this run has made hear of it.
+    again: Option<&'a RowsMade>,
 }
 
 impl Page<'_> {
@@ -89,7 +93,7 @@ impl Stage for Resolve {
         let Some(opened) = self.contents.open_value::<Records>(&input.head.subject, &normalized.records).await? else {
             return Ok(Answer::End(Reason::PayloadExpired));
         };
-        let page = Page { input, records: opened.records };
+        let page = Page { input, records: opened.records, again: None };
         let mut outputs = Vec::new();
         for (index, destination) in normalized.destinations.iter().enumerate() {
             let resolved = match normalized.side {
