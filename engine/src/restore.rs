@@ -161,7 +161,7 @@ impl Restore {
             }
             restored.join(self.fold(&said, &made).await?);
         }
-        restored.add("operations under way, to be looked for first", self.take_over_open().await?);
+        restored.add(UNDER_WAY, self.take_over_open(&mut HashSet::new()).await?);
         Ok(restored)
     }
 
@@ -172,7 +172,7 @@ impl Restore {
     /// # Errors
     /// When bus or store cannot be reached; giving the command again goes on.
     pub async fn catch_up(&self, since: Instant) -> Result<Restored, Unreachable> {
-        let (mut restored, made) = (self.mark().await?, RowsMade::default());
+        let (mut restored, made, mut taken) = (self.mark().await?, RowsMade::default(), HashSet::new());
         for partition in 0..i32::try_from(schemas::topics::PARTITIONS).unwrap_or(i32::MAX) {
             let Some((said, gaps)) = self.said_since(partition, since).await? else {
                 restored.gaps.push("this transport keeps nothing of its topics".into());
@@ -182,9 +182,9 @@ impl Restore {
             restored.add("events read", said.len());
             restored.add("steps put into the log", self.append(&said).await?);
             restored.join(self.fold(&said, &made).await?);
-            restored.add("operations under way, to be looked for first", self.take_over_unanswered(&said).await?);
+            restored.add(UNDER_WAY, self.take_over_unanswered(&said, &mut taken).await?);
         }
-        restored.add("operations under way, to be looked for first", self.take_over_open().await?);
+        restored.add(UNDER_WAY, self.take_over_open(&mut taken).await?);
         restored.add("events published again", self.runner.republish_open().await?);
         Ok(restored)
     }
@@ -254,18 +254,19 @@ impl Restore {
     }
 
     /// Decisions at hand that no outcome answers.
-    async fn take_over_unanswered(&self, said: &[Said]) -> Result<usize, Unreachable> {
+    async fn take_over_unanswered(&self, said: &[Said], taken: &mut HashSet<EventId>) -> Result<usize, Unreachable> {
         let outcomes = said.iter().filter(|it| it.kind() == Kind::Outcome);
         let answered: HashSet<EventId> = outcomes.map(|it| it.head.cause).collect();
         let mut n_taken = 0;
         for it in said.iter().filter(|it| it.kind() == Kind::Resolved && !answered.contains(&it.head.id)) {
+            taken.insert(it.head.id);
             n_taken += self.write.take_over(&it.logged.event()?).await?;
         }
         Ok(n_taken)
     }
 
-    /// Decisions in the log that no step of Write answers.
-    async fn take_over_open(&self) -> Result<usize, Unreachable> {
+    /// Decisions in the log that no step of Write answers, but for those taken already.
+    async fn take_over_open(&self, taken: &mut HashSet<EventId>) -> Result<usize, Unreachable> {
         let log = &*self.runner.store.log;
         let (mut after, mut n_taken) = (None, 0);
         loop {
@@ -274,7 +275,9 @@ impl Restore {
             after = Some(*last);
             for (subject, sync) in syncs {
                 for (id, _) in log.open(&subject, sync).await?.into_iter().filter(|it| it.1.kind == Kind::Resolved) {
-                    if let Some(event) = log.event(&subject, sync, id).await? {
+                    if taken.insert(id)
+                        && let Some(event) = log.event(&subject, sync, id).await?
+                    {
                         n_taken += self.write.take_over(&event.event()?).await?;
                     }
                 }
@@ -283,5 +286,7 @@ impl Restore {
     }
 }
 
+/// What may have been sent, and is looked for before it is sent again.
+const UNDER_WAY: &str = "operations under way";
 /// What cannot be folded: its content is gone, or its key.
 const UNREADABLE: &str = "events whose content is gone";
