@@ -244,7 +244,8 @@ impl Resolve {
         Ok(summary.and_then(|it| serde_json::from_slice(&it).ok()).map(|summary| Known { row, summary }))
     }
 
-    /// Records that have moved out of the window of their row: found by where they came from.
+    /// Records that have moved out of the window of their row: found by where they came from. After a restore also those
+    /// of which a row says what is held, but no longer when it was.
     async fn add_moved(
         &self,
         page: &Page<'_>,
@@ -253,15 +254,22 @@ impl Resolve {
         known: &mut Vec<Known>,
         seqs: &mut BTreeMap<String, i64>,
     ) -> Result<(), Unreachable> {
-        for origin in incoming.iter().filter_map(|it| it.origin.as_ref()) {
-            if known.iter().any(|it| it.row.key.item == origin.item) {
+        let restored_at = self.standing.restored_at().await?;
+        for of in incoming {
+            let is_doubtful = restored_at.is_some_and(|it| of.record.time.start < it);
+            let itself = is_doubtful.then_some((of.item, &of.month));
+            let Some((item, month)) = of.origin.as_ref().map(|it| (it.item, &it.month)).or(itself) else { continue };
+            if known.iter().any(|it| it.row.key.item == item) {
                 continue;
             }
-            let partition = Partition { subject: page.subject().clone(), destination, month: origin.month.clone() };
+            let partition = Partition { subject: page.subject().clone(), destination, month: month.clone() };
             if !seqs.contains_key(&partition.month) {
                 seqs.insert(partition.month.clone(), self.items.seq(&partition).await?);
             }
-            if let Some(row) = self.items.get(&ItemKey { partition, item: origin.item }).await? {
+            let Some(row) = self.items.get(&ItemKey { partition, item }).await? else { continue };
+            if row.summary.is_empty() && row.planned_version > 0 {
+                known.push(Known { row, summary: rules::summary(&of.record) });
+            } else {
                 known.extend(self.known(page.subject(), row).await?);
             }
         }

@@ -4,6 +4,7 @@ mod destination;
 mod direct;
 mod faulty;
 mod resolve;
+mod restate;
 mod simulation;
 mod write;
 

@@ -1,10 +1,18 @@
 //! `syncwell store`: the tables of a `scylla://` store, and what to do after a loss in any store.
 
 use super::{print, up::clock};
-use crate::{backends::cluster, config::Config, process::Process, roles::Roles};
-use anyhow::Context;
+use crate::{
+    address::scheme,
+    backends::{self, cluster},
+    config::Config,
+    process::Process,
+    roles::Roles,
+};
+use anyhow::{Context, bail};
 use clap::Subcommand;
 use engine::{
+    audit::Audit,
+    bus::kafka::topics::Admin,
     restore::Restored,
     store::scylla::{
         ScyllaStore,
@@ -57,14 +65,14 @@ impl Store {
                 print::say(&format!("{} opens; schema version {}", address.shown(), schema::known()));
             }
             Self::Rebuild => {
-                let process = open(config).await?;
+                let process = open(config, "store rebuild").await?;
                 let restored = process.restore().rebuild().await.context("rebuild rows from the log")?;
                 tell(&restored);
             }
             Self::CatchUp { since } => {
                 let wrong = || format!("--since: {since:?} is no time; give it as 2026-07-01T00:00:00Z");
                 let from = Instant::parse(&since).with_context(wrong)?;
-                let process = open(config).await?;
+                let process = open(config, "store catch-up").await?;
                 let restored = process.restore().catch_up(from).await.context("catch the store up from the bus")?;
                 tell(&restored);
             }
@@ -73,10 +81,19 @@ impl Store {
     }
 }
 
-/// Opens bus and store as a process does, without playing a role.
-async fn open(config: &Config) -> anyhow::Result<Process> {
+/// Opens bus and store as a process does, without playing a role, while nobody works there; notes what is done.
+async fn open(config: &Config, what: &str) -> anyhow::Result<Process> {
+    if scheme(&config.bus) == "kafka" {
+        let groups = Admin::new(backends::kafka(config)?)?.groups_at_work().await?;
+        if let Some(first) = groups.first() {
+            bail!("{} groups still have members, such as {first}; stop all workers, then try again", groups.len());
+        }
+    }
     let own = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..config.clone() };
-    Process::open(&own, connectors::catalog(), clock(), Roles::of_a_command(config)).await
+    let process = Process::open(&own, connectors::catalog(), clock(), Roles::of_a_command(config)).await?;
+    let audit = Audit { people: process.means.accounts.people.clone() };
+    audit.note("command line", what, "begun".into()).await?;
+    Ok(process)
 }
 
 fn tell(restored: &Restored) {
