@@ -13,7 +13,7 @@ mod waiting;
 
 pub use self::{
     inside::{End, Inside},
-    losses::Snapshot,
+    losses::{Repair, Snapshot},
     outside::{Outside, VERIFY_TOKEN},
     place::Place,
     telling::{fates, told},

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use schemas::time::Instant;
 use scylla::client::session::Session;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 use topology::{backends, config::Config, process::Process, roles::Roles};
 
 /// The calls of everybody in a quarter-hour.
@@ -38,6 +38,15 @@ pub struct Snapshot {
     /// When it was made.
     pub at: Instant,
     kept: Kept,
+}
+
+/// What was put right, and how long that took.
+#[derive(Debug)]
+pub struct Repair {
+    /// What was done.
+    pub restored: Restored,
+    /// How long it took, the opening of bus and store apart.
+    pub took: Duration,
 }
 
 #[derive(Debug)]
@@ -82,13 +91,14 @@ impl World {
     ///
     /// # Errors
     /// When a server does not do it.
-    pub async fn rebuilt(self, lose: bool) -> Result<(Self, Restored)> {
+    pub async fn rebuilt(self, lose: bool) -> Result<(Self, Repair)> {
         let between = async |it: Still<'_>| {
             if lose {
                 it.lose_rows().await?;
             }
             let restore = it.restore().await?;
-            Ok(restore.rebuild().await?)
+            let begun = std::time::Instant::now();
+            Ok(Repair { restored: restore.rebuild().await?, took: begun.elapsed() })
         };
         self.reopened(End::CutOff, None, between).await
     }
@@ -98,11 +108,12 @@ impl World {
     ///
     /// # Errors
     /// When a server does not do it.
-    pub async fn put_back(self, snapshot: &Snapshot) -> Result<(Self, Restored)> {
+    pub async fn put_back(self, snapshot: &Snapshot) -> Result<(Self, Repair)> {
         let between = async |it: Still<'_>| {
             it.put_back(snapshot).await?;
             let restore = it.restore().await?;
-            Ok(restore.catch_up(snapshot.at).await?)
+            let begun = std::time::Instant::now();
+            Ok(Repair { restored: restore.catch_up(snapshot.at).await?, took: begun.elapsed() })
         };
         self.reopened(End::CutOff, None, between).await
     }

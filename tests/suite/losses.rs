@@ -11,7 +11,7 @@ use schemas::{
     event::{Deletes, Rule},
 };
 use serde_json::json;
-use tests::{ATHLETE, End, LONG_AGO, USER, World, at, told, until};
+use tests::{ATHLETE, End, LONG_AGO, Repair, USER, World, at, told, until};
 
 /// An exercise that the person has at the destination from elsewhere.
 const THEIRS: &str = "users/me/dataTypes/exercise/dataPoints/theirs";
@@ -69,7 +69,7 @@ async fn rows_that_were_lost_are_made_again_from_the_log_and_nothing_is_written_
     let unchanged = told(&world.sync("strava", &to, DataType::Workout).await?);
     let before = stands(&world).await?;
 
-    let (mut world, restored) = Box::pin(world.rebuilt(true)).await?;
+    let (mut world, Repair { restored, .. }) = Box::pin(world.rebuilt(true)).await?;
     assert_eq!(stands(&world).await?, before, "{restored:?}");
     // Twelve in the folder and eleven there; one of them had a second version, and one was deleted, at each.
     assert_eq!((count(&restored, "items planned"), count(&restored, "items held")), (27, 27), "{restored:?}");
@@ -79,7 +79,7 @@ async fn rows_that_were_lost_are_made_again_from_the_log_and_nothing_is_written_
     assert_eq!(writes(world.google.kit()), Vec::<String>::new());
 
     let before = stands(&world).await?;
-    let (world, twice) = Box::pin(world.rebuilt(false)).await?;
+    let (world, Repair { restored: twice, .. }) = Box::pin(world.rebuilt(false)).await?;
     assert_eq!(stands(&world).await?, before, "rows that stand are left alone");
     assert_eq!((count(&twice, "items planned"), count(&twice, "items held")), (0, 0), "{twice:?}");
     world.is_at_rest().await
@@ -103,7 +103,7 @@ async fn a_store_restored_from_a_snapshot_is_caught_up_from_the_bus() -> Result<
     let cut = world.ask("strava", &to, DataType::Workout, Some(at(LONG_AGO))).await?;
     until("three more have arrived", async || Ok((world.effects()[1].len() >= 15).then_some(()))).await?;
 
-    let (mut world, restored) = Box::pin(world.put_back(&snapshot)).await?;
+    let (mut world, Repair { restored, .. }) = Box::pin(world.put_back(&snapshot)).await?;
     assert_eq!(restored.gaps, Vec::<String>::new());
     assert!(count(&restored, "steps put into the log") > 5, "{restored:?}");
     let status = world.inside.intake.status(&world.subject, over).await?.context("the sync is in the log again")?;
