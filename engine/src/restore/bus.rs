@@ -41,8 +41,8 @@ impl Restore {
     ) -> Result<bool, Unreachable> {
         let mut next = 0;
         loop {
-            let offsets = next..next + OFFSETS_MAX;
-            let Some(found) = self.runner.bus.read(topic, partition, offsets).await? else { return Ok(false) };
+            let until = next + OFFSETS_MAX;
+            let Some(found) = self.runner.bus.read(topic, partition, next..until).await? else { return Ok(false) };
             let (Some((first, _)), Some((last, _))) = (found.first(), found.last()) else { return Ok(true) };
             let (begins, is_first) = (*first, next == 0);
             next = last + 1;
@@ -55,6 +55,10 @@ impl Restore {
                 if it.head.at >= since && seen.insert(it.head.id) {
                     said.push(it);
                 }
+            }
+            // It ends before what was asked for.
+            if next < until {
+                return Ok(true);
             }
         }
     }

@@ -12,7 +12,7 @@ use topology::cli::print::{data, say, table};
 
 /// How far the starts of two runs are apart.
 const APART: Duration = Duration::from_secs(2 * 3600);
-/// Calls that would make a record at the destination a second time are effects beyond the number of records.
+/// Where to.
 const TO: [&str; 2] = ["google_health", "files"];
 
 /// Loses systems and puts them right, and prints how long that took.
