@@ -1,5 +1,5 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: build test tests-here test-cluster check audit bench bench-cluster soak soak-small soak-full stack foreign compose release
+.PHONY: build test tests-here test-cluster check audit bench bench-cluster soak soak-small soak-full drill stack foreign compose release
 
 CARGO ?= cargo
 # How much `make soak` does: full (about half an hour) or small (a few minutes).
@@ -67,6 +67,11 @@ soak-full:
 	$(CARGO) build --release --package tests --bins
 	python3 tests/stack/stack.py run -- target/release/syncwell-soak --size full
 	python3 tests/stack/stack.py run --brokers 3 -- target/release/syncwell-soak --size full --only broker
+
+# Loses the bus, the store's rows and what came after a snapshot, and says how long each takes to be put right.
+drill:
+	$(CARGO) build --package tests --bin syncwell-drill
+	python3 tests/stack/stack.py run -- target/debug/syncwell-drill --records 1000
 
 # On real servers, beside a bare relay and a Kafka Streams program doing the same: ratios out of one run.
 bench-cluster:

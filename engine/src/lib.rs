@@ -27,6 +27,7 @@ pub mod provider;
 pub mod rejects;
 pub mod replay;
 pub mod resolve;
+pub mod restore;
 pub mod runner;
 pub mod session;
 pub mod stage;

@@ -7,10 +7,12 @@ use crate::{
 };
 use schemas::{
     event::{Account, Destination, Head, Reason},
-    id::SyncId,
+    id::{Subject, SyncId},
     time::Instant,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::OnceCell;
 
 /// Looks at configs, connections and cancellations.
 #[derive(Clone, Debug)]
@@ -19,6 +21,14 @@ pub struct Standing {
     pub people: People,
     /// The time.
     pub clock: Clock,
+    /// When the store was last restored, read once: no stage runs while it is.
+    restored_at: Arc<OnceCell<Option<Instant>>>,
+}
+
+/// That the store was restored, or its rows made again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct RestoredAt {
+    at: Instant,
 }
 
 /// That a sync was cancelled.
@@ -28,6 +38,38 @@ struct Cancelled {
 }
 
 impl Standing {
+    /// Looks at the rows of these people.
+    #[must_use]
+    pub fn new(people: People, clock: Clock) -> Self {
+        Self { people, clock, restored_at: Arc::default() }
+    }
+
+    /// When the store was last restored: of records from before, a row may be missing that was written.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn restored_at(&self) -> Result<Option<Instant>, Unreachable> {
+        let read = async || {
+            let found = self.people.get::<RestoredAt>(&Subject(String::new()), "restored", "store").await?;
+            Ok(found.map(|(_, it)| it.at))
+        };
+        self.restored_at.get_or_try_init(read).await.copied()
+    }
+
+    /// Notes that the store is being restored now.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn note_restored(&self) -> Result<(), Unreachable> {
+        let (nobody, now) = (Subject(String::new()), RestoredAt { at: self.clock.now() });
+        loop {
+            let version = self.people.get::<RestoredAt>(&nobody, "restored", "store").await?.map_or(0, |it| it.0);
+            if self.people.put(&nobody, "restored", "store", version, &now, &[]).await? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Notes that a sync is cancelled.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! so that an hour's pause costs no time. [`World::hold_time`] keeps it from jumping.
 
 mod inside;
+mod losses;
 mod outside;
 mod place;
 mod telling;
@@ -12,12 +13,14 @@ mod waiting;
 
 pub use self::{
     inside::{End, Inside},
+    losses::{Repair, Snapshot},
     outside::{Outside, VERIFY_TOKEN},
     place::Place,
     telling::{fates, told},
     waiting::{until, until_every},
 };
 
+use self::losses::{Still, once_free};
 use anyhow::{Context, Result, ensure};
 use connectors::{google_health, strava};
 use engine::{
@@ -91,8 +94,11 @@ impl World {
     /// # Errors
     /// When something cannot be started.
     pub async fn with(catalog: Catalog) -> Result<Self> {
+        Self::around(Outside::start(at(START)).await?, catalog).await
+    }
+
+    async fn around(outside: Outside, catalog: Catalog) -> Result<Self> {
         let clock = Clock::manual(at(START));
-        let outside = Outside::start(clock.0.now()).await?;
         let directory = tempfile::tempdir()?;
         let config = outside.config(directory.path())?;
         let is_held = Arc::<AtomicBool>::default();
@@ -142,7 +148,7 @@ impl World {
     /// # Errors
     /// When it cannot be opened.
     pub async fn upgraded(self, end: End, catalog: Catalog) -> Result<Self> {
-        self.reopened(end, catalog, false).await
+        Ok(self.reopened(end, Some(catalog), async |_| Ok(())).await?.0)
     }
 
     /// The same after its process was cut off and all that was on the bus was lost; what waited there is published
@@ -151,34 +157,30 @@ impl World {
     /// # Errors
     /// When it cannot be opened.
     pub async fn without_bus(self) -> Result<Self> {
-        let catalog = self.catalog.clone();
-        let world = self.reopened(End::CutOff, catalog, true).await?;
+        let lose = async |it: Still<'_>| it.place.lose_bus().await;
+        let world = self.reopened(End::CutOff, None, lose).await?.0;
         world.inside.runner.republish_open().await?;
         Ok(world)
     }
 
-    async fn reopened(self, end: End, catalog: Catalog, is_bus_lost: bool) -> Result<Self> {
-        let Self { inside, .. } = self;
+    /// The same after SyncWell was ended, something was done, and it was opened again; what came of that.
+    async fn reopened<T>(
+        self,
+        end: End,
+        upgraded: Option<Catalog>,
+        between: impl AsyncFnOnce(Still<'_>) -> Result<T>,
+    ) -> Result<(Self, T)> {
+        let Self { strava, google, inside, subject, clock, is_held, outside, config, n_commands, directory, catalog } =
+            self;
         inside.end(end).await;
-        if is_bus_lost {
-            self.outside.place().lose_bus().await?;
-        }
-        let open = async || match Inside::open(
-            &self.config,
-            &self.clock,
-            self.outside.kits(),
-            (&catalog, &self.is_held),
-        )
-        .await
-        {
-            Ok(inside) => Ok(Some(inside)),
-            // Tasks that were cut off give the directory free when they have unwound.
-            Err(err) if format!("{err:#}").contains("in use") => Ok(None),
-            Err(err) => Err(err),
-        };
-        let inside = until("the directory is free", open).await?;
-        let Self { strava, google, subject, clock, is_held, outside, config, n_commands, directory, .. } = self;
-        Ok(Self { strava, google, inside, subject, clock, is_held, outside, config, catalog, n_commands, directory })
+        let catalog = upgraded.unwrap_or(catalog);
+        let still = Still { place: outside.place(), config: &config, clock: &clock.0, catalog: &catalog };
+        let done = between(still).await?;
+        let open = || Inside::open(&config, &clock, outside.kits(), (&catalog, &is_held));
+        let inside = once_free(async || open().await).await?;
+        let world =
+            Self { strava, google, inside, subject, clock, is_held, outside, config, catalog, n_commands, directory };
+        Ok((world, done))
     }
 
     /// Connects an account as a browser would.

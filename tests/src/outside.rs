@@ -43,6 +43,14 @@ impl Outside {
     /// # Errors
     /// When no port is free.
     pub async fn start_for(now: Instant, calls_max: u32) -> Result<Self> {
+        Self::start_around(Place::new().await?, now, calls_max).await
+    }
+
+    /// The same around a SyncWell that lives there.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub async fn start_around(place: Place, now: Instant, calls_max: u32) -> Result<Self> {
         let limits = [calls_max, calls_max.saturating_mul(10)];
         let options = strava::simulator::Options {
             client_id: CLIENT.0.into(),
@@ -58,7 +66,7 @@ impl Outside {
         google.kit().set_now(now);
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let servers = [strava.start(any_port).await?, google.start(any_port).await?];
-        Ok(Self { strava, google, servers, place: Place::new().await?, calls_max })
+        Ok(Self { strava, google, servers, place, calls_max })
     }
 
     /// Adds a person who has an empty account at both.

@@ -11,7 +11,10 @@ use engine::{
     contract::servers,
     store::scylla::{address::Address, schema},
 };
-use scylla::{client::session_builder::SessionBuilder, statement::Statement};
+use scylla::{
+    client::{session::Session, session_builder::SessionBuilder},
+    statement::Statement,
+};
 use std::{env, path::Path, time::Duration};
 use topology::{backends, config::Config};
 
@@ -31,7 +34,8 @@ pub struct Place {
 #[derive(Debug)]
 struct Servers {
     bus: String,
-    store: String,
+    /// Absent where only the bus is on servers.
+    store: Option<String>,
     registry: String,
     instance: String,
 }
@@ -47,13 +51,26 @@ impl Place {
         }
         let missing = "SYNCWELL_TEST_WORLD=cluster needs servers; `make test` starts them";
         let (bus, store) = (servers::bus().context(missing)?, servers::store().context(missing)?);
+        Self::on(bus, Some(store), servers::registry().context(missing)?).await
+    }
+
+    /// A new one whose bus outlives its process: on the servers that were asked for, else with a store in a directory
+    /// beside a bus on servers; `None` where there is no such bus, which is said.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub async fn with_lasting_bus() -> Result<Option<Self>> {
+        if Self::is_asked_for() {
+            return Self::new().await.map(Some);
+        }
+        let (Some(bus), Some(registry)) = (servers::bus(), servers::registry()) else { return Ok(None) };
+        Self::on(bus, None, registry).await.map(Some)
+    }
+
+    async fn on(bus: String, store: Option<String>, registry: String) -> Result<Self> {
         let name = servers::unique();
-        let servers = Servers {
-            bus: format!("{bus}/{name}"),
-            store: format!("{store}/{name}"),
-            registry: servers::registry().context(missing)?,
-            instance: name,
-        };
+        let store = store.map(|it| format!("{it}/{name}"));
+        let servers = Servers { bus: format!("{bus}/{name}"), store, registry, instance: name };
         let place = Self { servers: Some(servers) };
         Box::pin(place.make()).await?;
         Ok(place)
@@ -69,9 +86,13 @@ impl Place {
         };
         let names = Names::new(&settings.namespace);
         let schemas = registry::push(&settings.registry, &names);
-        let address = backends::cluster(&config)?;
-        let options = schema::Options::default();
-        let tables = schema::migrate(&address, &options);
+        let tables = async {
+            if !self.has_store() {
+                return Ok(());
+            }
+            let migrated = schema::migrate(&backends::cluster(&config)?, &schema::Options::default()).await;
+            migrated.map(drop).map_err(anyhow::Error::from)
+        };
         let (topics, schemas, tables) = tokio::join!(topics, schemas, tables);
         topics.context("make topics")?;
         schemas.context("push schemas")?;
@@ -105,10 +126,16 @@ impl Place {
     pub fn config(&self, data: &Path) -> Config {
         let config = Config { data: data.to_owned(), ..Config::default() };
         let Some(Servers { bus, store, registry, instance }) = &self.servers else { return config };
-        let (bus, store, registry) = (bus.clone(), store.clone(), Some(registry.clone()));
+        let (bus, registry) = (bus.clone(), Some(registry.clone()));
+        let store = store.clone().unwrap_or(config.store.clone());
         // A process that comes back after a crash has its partitions back at once.
         let (key, instance) = (Some(KEY.to_owned()), Some(instance.clone()));
         Config { bus, store, registry, key, instance, ..config }
+    }
+
+    /// Whether its store is on servers.
+    pub(crate) fn has_store(&self) -> bool {
+        self.servers.as_ref().is_some_and(|it| it.store.is_some())
     }
 
     /// Whether the environment asks for real servers.
@@ -123,23 +150,31 @@ impl Place {
     }
 }
 
+/// A way into the store on servers, and where that is.
+pub(crate) async fn session(config: &Config) -> Result<(Session, Address)> {
+    let address = backends::cluster(config)?;
+    let mut builder = SessionBuilder::new().known_nodes(&address.hosts);
+    if let Some((name, password)) = &address.user {
+        builder = builder.user(name, password);
+    }
+    Ok((builder.build().await?, address))
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         if self.servers.is_none() {
             return;
         }
-        let config = self.config(Path::new("unused"));
+        let (config, has_store) = (self.config(Path::new("unused")), self.has_store());
         // A thread of its own: a test's runtime may be ending.
         let taken = std::thread::spawn(move || -> Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 Admin::new(backends::kafka(&config)?)?.delete_all().await?;
-                let address: Address = backends::cluster(&config)?;
-                let mut builder = SessionBuilder::new().known_nodes(&address.hosts);
-                if let Some((name, password)) = &address.user {
-                    builder = builder.user(name, password);
+                if !has_store {
+                    return Ok(());
                 }
-                let session = builder.build().await?;
+                let (session, address) = session(&config).await?;
                 let mut statement = Statement::new(format!("DROP KEYSPACE IF EXISTS {}", address.keyspace));
                 statement.set_request_timeout(Some(DROP_MAX));
                 session.query_unpaged(statement, ()).await?;

@@ -10,6 +10,7 @@ mod edits;
 mod faults;
 mod imports;
 mod journal;
+mod losses;
 mod mappers;
 mod moves;
 mod replays;

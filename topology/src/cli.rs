@@ -112,7 +112,7 @@ pub enum Command {
     Topics(topics::Topics),
     /// Registers the schemas of all events, or lists them.
     Schemas(schemas::Schemas),
-    /// Looks after a `scylla://` store.
+    /// Looks after the store: the tables of a `scylla://` one, and any after a loss.
     Store {
         /// What to do with it.
         #[command(subcommand)]

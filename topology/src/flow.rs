@@ -4,12 +4,15 @@ use engine::{
     accounts::Accounts,
     contents::Contents,
     replay::{Foresee, Remap, Shadow},
+    restore::Restore,
+    runner::Runner,
     stages::{Anonymize, Fetch, Normalize, Resolve, Settle, Write},
     standing::Standing,
     store::Store,
     topology::Topology,
 };
 use schemas::{event::Lane, topics};
+use std::sync::Arc;
 
 /// What the stages are given.
 #[derive(Clone, Debug)]
@@ -28,7 +31,7 @@ pub struct Means {
 pub fn flow(lane: Lane, means: &Means) -> Topology {
     let Means { accounts, contents, store } = means.clone();
     let (catalog, clock, people) = (accounts.catalog.clone(), accounts.clock.clone(), accounts.people.clone());
-    let standing = Standing { people: people.clone(), clock: clock.clone() };
+    let standing = Standing::new(people.clone(), clock.clone());
     let (items, log) = (store.items.clone(), store.log.clone());
 
     let fetch = Fetch { accounts: accounts.clone(), contents: contents.clone(), standing: standing.clone() };
@@ -65,12 +68,31 @@ pub fn analytics(means: &Means) -> Topology {
         .rejecting_to(topics::REJECTED)
 }
 
+/// After a loss in the store: the stages that write rows, which note again what they noted before.
+#[must_use]
+pub fn restore(means: &Means, runner: &Runner) -> Restore {
+    let Means { accounts, contents, store } = means.clone();
+    let (clock, people) = (accounts.clock.clone(), accounts.people.clone());
+    let standing = Standing::new(people.clone(), clock.clone());
+    let (items, log) = (store.items.clone(), store.log.clone());
+
+    let resolve = Resolve {
+        accounts: accounts.clone(),
+        contents: contents.clone(),
+        standing: standing.clone(),
+        items: items.clone(),
+        log: log.clone(),
+    };
+    let (write, settle) = (Write { accounts, contents, standing, items }, Settle { log, people, clock });
+    Restore { runner: runner.clone(), resolve: Arc::new(resolve), write: Arc::new(write), settle: Arc::new(settle) }
+}
+
 /// A shadow: the same stages from a page on, over what only the shadow sees; its Write only looks.
 #[must_use]
 pub fn shadow(means: &Shadow) -> Topology {
     let Shadow { accounts, contents, store, originals, mapper_version } = means.clone();
     let (catalog, clock, people) = (accounts.catalog.clone(), accounts.clock.clone(), accounts.people.clone());
-    let standing = Standing { people, clock: clock.clone() };
+    let standing = Standing::new(people, clock.clone());
     let (items, log, lane) = (store.items.clone(), store.log.clone(), Lane::Cold);
 
     let normalize = Normalize { catalog, contents: contents.clone(), clock: clock.clone(), mapper_version };

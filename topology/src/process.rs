@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     door::Door,
     endpoints::endpoints,
-    flow::{Means, analytics, flow},
+    flow::{Means, analytics, flow, restore},
     readiness::Readiness,
     roles::Roles,
     wait,
@@ -24,6 +24,7 @@ use engine::{
     people::{AccessToken, People},
     provider::Catalog,
     replay::{Replays, ShadowFlow},
+    restore::Restore,
     runner::Runner,
     session::http_client,
     topology::Topology,
@@ -169,6 +170,12 @@ impl Process {
         let of = AccessToken { subject: self.subject(user), expires_at, label: label.into(), operator };
         self.means.accounts.people.put_token(&token, &of).await.context("store the access token")?;
         Ok(token)
+    }
+
+    /// What puts its store right again after a loss, while no process runs a stage.
+    #[must_use]
+    pub fn restore(&self) -> Restore {
+        restore(&self.means, &self.runner)
     }
 
     /// What its worker runs.

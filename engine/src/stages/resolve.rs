@@ -1,6 +1,7 @@
 //! Resolve: what is to happen at each destination because of a page.
 
 mod gone;
+mod restate;
 mod seen;
 
 use super::{Tally, made};
@@ -11,6 +12,7 @@ use crate::{
     item::{ItemKey, ItemRow, ItemState, Origin, Partition, Plan, Planned, month_of},
     provider::{DataProvider, Profile},
     resolve::{self as rules, Decided, Incoming, Known, Policy, Window},
+    restore::RowsMade,
     stage::{Answer, Stage},
     standing::Standing,
     store::{Items, Log, StepKey},
@@ -52,6 +54,8 @@ type ResolveAnswer = Answer<Normalized, Resolved>;
 struct Page<'a> {
     input: &'a Envelope<Normalized>,
     records: Vec<Record>,
+    /// It was resolved before, and only the rows that this run has made hear of it.
+    again: Option<&'a RowsMade>,
 }
 
 impl Page<'_> {
@@ -89,7 +93,7 @@ impl Stage for Resolve {
         let Some(opened) = self.contents.open_value::<Records>(&input.head.subject, &normalized.records).await? else {
             return Ok(Answer::End(Reason::PayloadExpired));
         };
-        let page = Page { input, records: opened.records };
+        let page = Page { input, records: opened.records, again: None };
         let mut outputs = Vec::new();
         for (index, destination) in normalized.destinations.iter().enumerate() {
             let resolved = match normalized.side {
@@ -240,7 +244,8 @@ impl Resolve {
         Ok(summary.and_then(|it| serde_json::from_slice(&it).ok()).map(|summary| Known { row, summary }))
     }
 
-    /// Records that have moved out of the window of their row: found by where they came from.
+    /// Records that have moved out of the window of their row: found by where they came from. After a restore also those
+    /// of which a row says what is held, but no longer when it was.
     async fn add_moved(
         &self,
         page: &Page<'_>,
@@ -249,15 +254,22 @@ impl Resolve {
         known: &mut Vec<Known>,
         seqs: &mut BTreeMap<String, i64>,
     ) -> Result<(), Unreachable> {
-        for origin in incoming.iter().filter_map(|it| it.origin.as_ref()) {
-            if known.iter().any(|it| it.row.key.item == origin.item) {
+        let restored_at = self.standing.restored_at().await?;
+        for of in incoming {
+            let is_doubtful = restored_at.is_some_and(|it| of.record.time.start < it);
+            let itself = is_doubtful.then_some((of.item, &of.month));
+            let Some((item, month)) = of.origin.as_ref().map(|it| (it.item, &it.month)).or(itself) else { continue };
+            if known.iter().any(|it| it.row.key.item == item) {
                 continue;
             }
-            let partition = Partition { subject: page.subject().clone(), destination, month: origin.month.clone() };
+            let partition = Partition { subject: page.subject().clone(), destination, month: month.clone() };
             if !seqs.contains_key(&partition.month) {
                 seqs.insert(partition.month.clone(), self.items.seq(&partition).await?);
             }
-            if let Some(row) = self.items.get(&ItemKey { partition, item: origin.item }).await? {
+            let Some(row) = self.items.get(&ItemKey { partition, item }).await? else { continue };
+            if row.summary.is_empty() && row.planned_version > 0 {
+                known.push(Known { row, summary: rules::summary(&of.record) });
+            } else {
                 known.extend(self.known(page.subject(), row).await?);
             }
         }

@@ -54,17 +54,13 @@ impl Stage for Settle {
         }
         let story = Story::read(&*self.log, &head.subject, head.sync).await?;
         let Some(first) = story.first() else {
-            return Err(Unreachable(format!("sync {} has no first event", head.sync)));
+            // Its beginning was lost with a store, or is no longer kept: nobody can say how it ends, and it must not
+            // hold up others.
+            tracing::error!(sync = %head.sync, "a sync without a first event cannot be settled");
+            return Ok(Answer::Nothing);
         };
+        let moved = self.move_checkpoints(head, &story, first).await?.into_iter().flatten().max();
         let (stretches, counts) = (story.stretches(), story.destination_counts());
-        let mut moved = None;
-        if let (Cover::Range(_), Some(data_type)) = (&first.body.cover, first.body.data_type) {
-            for destination in story.destinations() {
-                let at = (first.body.source.connection, destination.account.connection, data_type);
-                let stretches = held_back(&stretches, &counts, destination.account.connection);
-                moved = self.move_checkpoint(head, at, first, &stretches).await?.max(moved);
-            }
-        }
         let body = Settled {
             source: first.body.source.clone(),
             data_type: first.body.data_type,
@@ -84,6 +80,32 @@ impl Stage for Settle {
 }
 
 impl Settle {
+    /// Moves the checkpoints of a settled sync again that are not where it left them; says how many that were.
+    pub(crate) async fn restate(&self, head: &Head) -> Result<usize, Unreachable> {
+        let story = Story::read(&*self.log, &head.subject, head.sync).await?;
+        let Some(first) = story.first() else { return Ok(0) };
+        Ok(self.move_checkpoints(head, &story, first).await?.into_iter().flatten().count())
+    }
+
+    /// Moves the checkpoint of every destination; says where to, for those that moved.
+    async fn move_checkpoints(
+        &self,
+        head: &Head,
+        story: &Story,
+        first: &Envelope<Requested>,
+    ) -> Result<Vec<Option<Instant>>, Unreachable> {
+        let (Cover::Range(_), Some(data_type)) = (&first.body.cover, first.body.data_type) else {
+            return Ok(Vec::new());
+        };
+        let (stretches, counts, mut moved) = (story.stretches(), story.destination_counts(), Vec::new());
+        for destination in story.destinations() {
+            let at = (first.body.source.connection, destination.account.connection, data_type);
+            let stretches = held_back(&stretches, &counts, destination.account.connection);
+            moved.push(self.move_checkpoint(head, at, first, &stretches).await?);
+        }
+        Ok(moved)
+    }
+
     /// Moves a checkpoint to the end of the first stretch without an unread hole, and lists what was left out.
     async fn move_checkpoint(
         &self,

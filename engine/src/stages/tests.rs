@@ -4,6 +4,7 @@ mod destination;
 mod direct;
 mod faulty;
 mod resolve;
+mod restate;
 mod simulation;
 mod write;
 
@@ -85,7 +86,7 @@ impl Bench {
             http: http_client().unwrap(),
             clock: clock.clone(),
         };
-        let standing = Standing { people, clock: clock.clone() };
+        let standing = Standing::new(people, clock.clone());
         let faulty = Faulty {
             inner: store.items.clone(),
             hands: hands.clone(),

@@ -5,6 +5,7 @@
 
 mod claimed;
 mod direct;
+mod restate;
 
 use super::{Tally, made};
 use crate::{

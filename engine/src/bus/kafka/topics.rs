@@ -187,6 +187,22 @@ impl Admin {
         Ok(changes)
     }
 
+    /// The groups of this namespace that have members: somebody is at work.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    pub async fn groups_at_work(&self) -> Result<Vec<String>, Refused> {
+        let (client, prefix) = (self.client.clone(), self.names.group(""));
+        let ask = move || {
+            let all = client.inner().fetch_group_list(None, OPEN_MAX)?;
+            let ours = all.groups().iter().filter(|it| it.name().starts_with(&prefix) && !it.members().is_empty());
+            Ok::<_, KafkaError>(ours.map(|it| it.name().to_owned()).collect())
+        };
+        let asked = tokio::task::spawn_blocking(ask).await;
+        let asked = asked.map_err(|err| Refused::Unreachable(format!("asking Kafka ended: {err}")))?;
+        asked.map_err(|err| self.failed(&err))
+    }
+
     async fn ask(&self) -> Result<There, Refused> {
         let client = self.client.clone();
         let asked = tokio::task::spawn_blocking(move || There::ask(client.inner())).await;

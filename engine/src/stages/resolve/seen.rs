@@ -52,6 +52,7 @@ impl Resolve {
             tally.add(record.data_type, Fate::Seen, None);
             let place = self.place(page, destination, record, origin.as_ref());
             let row = known.iter().find(|it| it.row.key.item == place.item).map(|it| &it.row);
+            page.note_made(place.item, row);
             if let Some(seen) = self.seen(page, destination, record, place.item, row).await? {
                 // An owned row keeps the summary of what we wrote: that is what the matcher compares.
                 let summary = if row.is_some_and(|it| it.owned) {
@@ -132,6 +133,9 @@ impl Resolve {
         let content = provider.and_then(|it| it.project(record).ok()).unwrap_or_else(|| record.clone()).content();
         let hash = self.contents.vault.keyed_hash(subject, "content", &content).await?;
         let new = |hash: String, modified_at, external_id| Ok(Some(Seen { hash, at, modified_at, external_id }));
+        if row.is_some_and(|it| !page.may_change(it)) {
+            return Ok(None);
+        }
         let Some(row) = row else {
             let external_id = self.contents.seal_external(subject, item, &record.origin.record).await?;
             return new(hash, record.origin.modified_at, external_id);
@@ -173,6 +177,7 @@ impl Resolve {
         let unseen: Vec<ItemRow> = rows
             .iter()
             .filter(|row| row.planned_version == 0 && !row.seen_hash.is_empty() && row.data_type == data_type)
+            .filter(|row| page.may_change(row))
             .filter(|row| sure.from <= row.starts_at && row.starts_at < sure.to && !is_seen(row))
             .map(|row| (*row).clone())
             .collect();

@@ -33,7 +33,7 @@ fn window() -> Interval {
 }
 
 /// A page of a connection, to be resolved.
-struct Page {
+pub(super) struct Page {
     sync: u128,
     number: i32,
     from: u128,
@@ -43,12 +43,12 @@ struct Page {
 }
 
 impl Page {
-    fn of(sync: u128, from: u128, records: Vec<Record>) -> Self {
+    pub(super) fn of(sync: u128, from: u128, records: Vec<Record>) -> Self {
         Self { sync, number: 0, from, records, last: true, issues: Vec::new() }
     }
 }
 
-fn named(id: &str, distance_m: f64) -> Record {
+pub(super) fn named(id: &str, distance_m: f64) -> Record {
     let mut record = run(distance_m);
     record.origin.record = id.into();
     record
@@ -134,14 +134,14 @@ impl Bench {
     }
 
     /// Decides and notes the step.
-    async fn resolved(&self, page: Page) -> Vec<Decision> {
+    pub(super) async fn resolved(&self, page: Page) -> Vec<Decision> {
         let input = self.mapped(page).await;
         let decisions = self.decide(&input).await;
         self.append(&input.head, "resolve", Vec::new()).await;
         decisions
     }
 
-    async fn row_of(&self, item: ItemId) -> ItemRow {
+    pub(super) async fn row_of(&self, item: ItemId) -> ItemRow {
         let partition = Partition { subject: subject(), destination: CONNECTION, month: month_of(T0) };
         self.store.items.get(&ItemKey { partition, item }).await.unwrap().unwrap()
     }

@@ -60,6 +60,11 @@ impl Write {
             if let Some(settled) = self.settled(job, &row).await? {
                 return Ok(settled);
             }
+            if let Some(at) = self.may_be_there(job, &row).await? {
+                // Once Q has passed since then it is taken over, and looked for, like any claim whose holder is gone.
+                self.claim_for_nobody(job, &row, at).await?;
+                continue;
+            }
             let held = match self.claim(job, row, class).await? {
                 Next::Go(held) => held,
                 Next::Again => continue,
@@ -284,7 +289,7 @@ impl Write {
         let same = match (&job.decision.record, job.decision.action) {
             (_, Action::Delete) | (None, _) => false,
             (Some(record), _) => {
-                let is_first = job.decision.version == 1;
+                let is_first = self.is_only_version(job).await?;
                 job.provider.project(&best.record).is_ok_and(|it| equal_there(record, &it, is_first))
             }
         };
@@ -372,7 +377,7 @@ impl Write {
         sent_to: Option<String>,
         external_id: String,
     ) -> Result<Next<()>, Unreachable> {
-        if job.decision.version == 1 || sent_to.is_some() {
+        if sent_to.is_some() || self.is_only_version(job).await? {
             return Ok(Next::Stop(self.record(job, Some(held.token), &external_id, true).await?));
         }
         let sealed = self.contents.seal_external(job.subject(), job.decision.item, &external_id).await?;
@@ -414,7 +419,7 @@ fn mine(token: Uuid) -> Guard {
     Guard { claim: Some(Some(token)), ..Guard::default() }
 }
 
-fn print_of(job: &Job<'_>, claimed_at: Instant) -> Print {
+pub(super) fn print_of(job: &Job<'_>, claimed_at: Instant) -> Print {
     let (time, claimed_at) = (&job.decision.time, Some(claimed_at));
     match &job.decision.record {
         Some(record) => Print { claimed_at, ..print(record) },
@@ -446,6 +451,6 @@ fn equal_there(ours: &schemas::record::Record, there: &schemas::record::Record, 
 }
 
 /// A claim's token is drawn, not derived: it tells one attempt from another.
-fn draw_token() -> Uuid {
+pub(super) fn draw_token() -> Uuid {
     Uuid::from_u128(rand::random())
 }

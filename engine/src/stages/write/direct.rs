@@ -82,7 +82,7 @@ impl Write {
         match answer {
             Ok(Receipt::Applied { external_id }) => self.record(job, None, &external_id, true).await,
             Ok(Receipt::Duplicate { external_id, ours: true })
-                if job.decision.version > 1 && row.external_id.is_empty() =>
+                if row.external_id.is_empty() && !self.is_only_version(job).await? =>
             {
                 // It holds an earlier version: that is noted, and brought up to this one by an update.
                 self.note_written(job, &external_id).await?;
