@@ -20,7 +20,7 @@ use engine::{
     people::{AccessToken, People},
     provider::{Catalog, DataProvider, WebhookSecrets},
     replay::{Foresee, Replays, ShadowFlow},
-    runner::Runner,
+    runner::{Runner, Waits},
     session::Client,
     store::sqlite::SqliteStore,
     topology::Topology,
@@ -105,7 +105,7 @@ impl World {
             clock: clock.clone(),
         };
         let contents = Contents { vault, blobs: Arc::clone(&store.blobs) };
-        let runner = Runner { bus: MemoryBus::new(), store: store.clone(), clock };
+        let runner = Runner { bus: MemoryBus::new(), store: store.clone(), clock, waits: Waits::default() };
         let intake = Intake { runner, accounts: accounts.clone(), contents: contents.clone() };
         let replays = Replays {
             runner: intake.runner.clone(),

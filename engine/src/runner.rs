@@ -5,6 +5,9 @@
 
 mod meters;
 mod rejection;
+mod waits;
+
+pub use self::waits::Waits;
 
 use crate::{
     backoff::backoff,
@@ -28,6 +31,7 @@ use schemas::{
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 use tracing::{Instrument, error, info_span, warn};
+use waits::Wait;
 
 /// The most deliveries, and bytes of them, taken in one micro-batch; how many are held in all, the bus bounds.
 const BATCH_MAX: (usize, usize) = (256, 16 << 20);
@@ -54,6 +58,8 @@ pub struct Runner {
     pub store: Store,
     /// The time.
     pub clock: Clock,
+    /// What waits for bus or store: those that live in one process share it.
+    pub waits: Waits,
 }
 
 impl Runner {
@@ -167,15 +173,15 @@ impl Runner {
     /// Delivers due timers until `stop` turns true. A fired timer moves on by five minutes: it is the append, or the
     /// recall, of its step that removes it, so that a delivery that is lost is made again.
     pub async fn fire_timers(&self, mut stop: watch::Receiver<bool>) {
+        let mut wait = None;
         while !*stop.borrow() {
-            let pause = match self.fire_due().await {
-                Ok(Some(next)) => next,
-                Ok(None) => self.clock.now().plus(Duration::from_millis(500)),
-                Err(err) => {
-                    warn!(%err, "timers cannot be read");
-                    self.clock.now().plus(UNREACHABLE_PAUSE)
-                }
-            };
+            let fired = self.fire_due().await;
+            match &fired {
+                Ok(_) => wait = None,
+                Err(err) => drop(wait.get_or_insert_with(|| self.waits.begin("timers", err))),
+            }
+            let next = fired.ok().flatten();
+            let pause = next.unwrap_or_else(|| self.clock.now().plus(UNREACHABLE_PAUSE));
             // New timers may be earlier than the next one known now.
             let wake = pause.min(self.clock.now().plus(Duration::from_millis(500)));
             tokio::select! {
@@ -297,27 +303,35 @@ impl Worker {
     /// would make all its members wait.
     async fn held(&self, input: &Input, busy: Busy, stop: &watch::Receiver<bool>) -> Result<(), Unreachable> {
         let tenure = &input.delivery.tenure;
-        let mut is_first = true;
-        while let Err(err) = tenure.clone().hold(self.handle(input, is_first)).await {
+        let mut wait = None;
+        while let Err(err) = tenure.clone().hold(self.handle(input, wait.is_none())).await {
             if !tenure.is_held() {
                 return Ok(());
             }
-            self.out_of_reach(err, stop).await?;
-            is_first = false;
+            self.out_of_reach(err, &mut wait, stop).await?;
         }
+        drop(wait);
         busy.done();
         failpoint::reached(self.stage().name(), "acknowledge");
         Ok(())
     }
 
-    /// One of our own servers is out of reach: says so, and pauses. The error again once `stop` is true: what was not
-    /// acknowledged is delivered again.
-    async fn out_of_reach(&self, err: Unreachable, stop: &watch::Receiver<bool>) -> Result<(), Unreachable> {
+    /// One of our own servers is out of reach: begins the wait, if this is the first attempt, and pauses. The error
+    /// again once `stop` is true: what was not acknowledged is delivered again.
+    async fn out_of_reach(
+        &self,
+        err: Unreachable,
+        wait: &mut Option<Wait>,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<(), Unreachable> {
         if *stop.borrow() {
             return Err(err);
         }
-        warn!(stage = self.stage().name(), %err, "waits for a server, without acknowledging");
-        counter!("syncwell_stage_waited_total", "stage" => self.stage().name()).increment(1);
+        let begin = || {
+            counter!("syncwell_stage_waited_total", "stage" => self.stage().name()).increment(1);
+            self.runner.waits.begin(self.stage().name(), &err)
+        };
+        wait.get_or_insert_with(begin);
         tokio::time::sleep(UNREACHABLE_PAUSE).await;
         Ok(())
     }
@@ -337,18 +351,21 @@ impl Worker {
                     taken.push(Input { delivery, work, recalled: None });
                 }
                 Err(why) => {
+                    let mut wait = None;
                     while let Err(err) = self.reject_undecodable(&delivery, &why).await {
-                        self.out_of_reach(err, stop).await?;
+                        self.out_of_reach(err, &mut wait, stop).await?;
                     }
                 }
             }
         }
+        let mut wait = None;
         let steps = loop {
             match self.runner.store.log.recall(&keys).await {
                 Ok(steps) => break steps,
-                Err(err) => self.out_of_reach(err, stop).await?,
+                Err(err) => self.out_of_reach(err, &mut wait, stop).await?,
             }
         };
+        drop(wait);
         failpoint::reached(self.stage().name(), "recall");
         for (input, step) in taken.iter_mut().zip(steps) {
             input.recalled = step;

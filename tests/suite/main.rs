@@ -1,6 +1,7 @@
 //! Scenarios: a whole SyncWell between simulated providers. And rules about the source.
 
 mod access;
+mod analytics;
 mod checkpoints;
 mod crash;
 mod data;

@@ -24,7 +24,7 @@ use engine::{
     people::{AccessToken, People},
     provider::Catalog,
     replay::{Replays, ShadowFlow},
-    runner::Runner,
+    runner::{Runner, Waits},
     session::http_client,
     topology::Topology,
 };
@@ -128,7 +128,8 @@ impl Process {
             clock: clock.clone(),
         };
         let contents = Contents { vault, blobs: store.blobs.clone() };
-        let runner = Runner { bus: readiness.watched(backends.bus.clone()), store: store.clone(), clock };
+        let bus = readiness.watched(backends.bus.clone());
+        let runner = Runner { bus, store: store.clone(), clock, waits: Waits::default() };
         let intake = Intake { runner: runner.clone(), accounts: accounts.clone(), contents: contents.clone() };
         let connect = Connect { accounts: accounts.clone(), intake: intake.clone() };
         let means = Means { accounts, contents, store };

@@ -101,6 +101,12 @@ impl Bus for KafkaBus {
         Ok(Some(framed))
     }
 
+    async fn held(&self, topic: TopicName) -> Result<Option<Vec<Range<i64>>>, Unreachable> {
+        let (producer, name) = (self.outgoing.producer(), self.names.topic(topic).to_owned());
+        let asked = tokio::task::spawn_blocking(move || reading::held(producer.client(), &name)).await;
+        asked.map_err(|err| Unreachable(format!("asking for a topic's offsets ended: {err}")))?.map(Some)
+    }
+
     fn backlog(&self) -> Backlog {
         let outgoing = self.outgoing.backlog();
         let count = self.progress.count() + outgoing.count;

@@ -141,7 +141,12 @@ impl Replays {
     fn world(&self, replay: &Replay) -> World {
         let overlay = Overlay::over(&self.runner.store);
         let bus: Arc<dyn Bus> = MemoryBus::new();
-        let runner = Runner { bus, store: overlay.store.clone(), clock: self.runner.clock.clone() };
+        let runner = Runner {
+            bus,
+            store: overlay.store.clone(),
+            clock: self.runner.clock.clone(),
+            waits: self.runner.waits.clone(),
+        };
         let contents = Contents { vault: self.contents.vault.clone(), blobs: overlay.store.blobs.clone() };
         World { overlay, runner, contents, originals: Originals::default(), name: replay.name.clone() }
     }

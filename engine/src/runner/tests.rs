@@ -1,9 +1,11 @@
 //! Redelivery, crashes, timers and rejections, on a bus in memory and a real store.
 
 mod cut;
+mod following;
+mod waiting;
 
 use self::cut::{CutBus, CutLog, Cuts};
-use super::Runner;
+use super::{Runner, Waits};
 use crate::{
     bus::{Bus, Message, Subscription, Unreachable, memory::MemoryBus},
     clock::{Clock, ManualClock},
@@ -162,6 +164,7 @@ struct Bench {
     says: Arc<Mutex<Vec<Say>>>,
     bus: Arc<MemoryBus>,
     repeats: bool,
+    waits: Waits,
     _directory: tempfile::TempDir,
 }
 
@@ -198,12 +201,12 @@ impl Bench {
         store.log = Arc::new(CutLog { inner: store.log, cuts: cuts.clone() });
         let (clock, hands) = Clock::manual(T0);
         let (says, bus) = (Arc::default(), MemoryBus::new());
-        Self { store, clock, hands, cuts, says, bus, repeats: false, _directory: directory }
+        Self { store, clock, hands, cuts, says, bus, repeats: false, waits: Waits::default(), _directory: directory }
     }
 
     fn runner(&self) -> Runner {
         let bus = CutBus { inner: self.bus.clone(), cuts: self.cuts.clone(), repeats: self.repeats };
-        Runner { bus: Arc::new(bus), store: self.store.clone(), clock: self.clock.clone() }
+        Runner { bus: Arc::new(bus), store: self.store.clone(), clock: self.clock.clone(), waits: self.waits.clone() }
     }
 
     fn start(&self) -> Running {

@@ -24,6 +24,7 @@ pub struct Tail {
     #[arg(long, value_name = "SYNC")]
     sync: Option<String>,
     /// What was said from then on (RFC 3339), and then the end; without it, what is said from now on until Ctrl-C.
+    /// `analytics` knows only days.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
     #[command(flatten)]
@@ -41,10 +42,8 @@ impl Tail {
             query.extend(value.clone().map(|it| (name, it)));
         }
         match &self.from {
-            Some(from) => print::say(&format!("what the log holds since {from}")),
-            None => {
-                print::say("what is said from now on, as the log takes it; Ctrl-C ends; --from shows earlier events")
-            }
+            Some(from) => print::say(&format!("what is held since {from}")),
+            None => print::say("what is said from now on; Ctrl-C ends; --from shows earlier events"),
         }
         let path = format!("/v1/operator/topics/{}/events", self.topic);
         let mut answer = client.open_stream(client.request(Method::GET, &path).query(&query)).await?;
