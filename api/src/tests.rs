@@ -5,6 +5,7 @@ mod document;
 mod edges;
 mod jobs;
 mod provider;
+mod replays;
 
 use crate::{App, Limits, Probes, app::Shared, edge::Pace, routes::routes, routes::table, serve};
 use axum::routing::MethodRouter;
@@ -120,7 +121,6 @@ impl World {
                     .then(foresee, schemas::topics::outcomes(lane))
                     .rejecting_to(schemas::topics::REJECTED)
             })),
-            running: Arc::default(),
         };
         let connect = Connect { accounts, intake: intake.clone() };
         let (ready, is_ready) = watch::channel(Ok(()));

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use schemas::{
     analytics::ALLOWED,
     data_type::DataType,
-    event::{Action, Deletes, Rule},
+    event::{Deletes, Rule},
     topics,
 };
 use serde_json::{Value, json};
@@ -73,6 +73,15 @@ async fn analysts_are_told_what_is_resolved_between_a_yes_and_a_no() -> Result<(
     let status = world.sync("google_health", &["files"], workout).await?;
     assert_eq!(told(&status), "done; files: 1 created, 1 skipped unchanged");
     assert_eq!(on_the_topic(&world).await?, events, "after a no nothing more is told");
+
+    // Saying the same again is no news.
+    say(&world, false).await?;
+    let (_, noted) = world.operate(&format!("audit?subject={}", world.subject.0), None).await?;
+    let noted: Vec<_> = noted.as_array().context("a list")?.iter().map(|it| [&it["what"], &it["detail"]]).collect();
+    let consent = json!("consent analytics");
+    assert_eq!(noted, [[&consent, &json!("yes")], [&consent, &json!("no")]]);
+    let (_, of_all) = world.operate("audit", None).await?;
+    assert_eq!(of_all, json!([]), "what operators did is apart");
     Ok(())
 }
 

@@ -234,7 +234,6 @@ impl Process {
             contents: self.means.contents.clone(),
             audit: Audit { people: self.means.accounts.people.clone() },
             flow: ShadowFlow(Arc::new(crate::flow::shadow)),
-            running: Arc::default(),
         };
         App {
             replays,

@@ -195,13 +195,17 @@ fn table(list: &Value, fields: &[&str]) -> String {
 /// `syncwell audit`.
 #[derive(Debug, Args)]
 pub struct Audit {
+    /// What is noted among what is this person's, such as consents: a subject, as events have it.
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<String>,
     #[command(flatten)]
     target: Target,
 }
 
 impl Audit {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
-        let all = get(config, &self.target, "/v1/operator/audit", Vec::new()).await?;
+        let query = self.subject.iter().map(|it| ("subject", it.clone())).collect();
+        let all = get(config, &self.target, "/v1/operator/audit", query).await?;
         if self.target.json {
             return print::json(&all);
         }
