@@ -3,6 +3,7 @@
 //! Redelivery, crash recovery, idempotency and replay are all in `Worker::handle`: before a stage runs, the log is
 //! asked what that stage made of this event; if it knows, that is the answer.
 
+mod expired;
 mod meters;
 mod rejection;
 mod waits;
@@ -122,10 +123,12 @@ impl Runner {
         let mut messages = self.begin_roots(subject, sync, &events).await?;
         let open = self.store.log.open(subject, sync).await?;
         for (id, topic) in &open {
-            if self.waits_for_bus(*id, *topic).await?
-                && let Some(event) = events.iter().find(|it| it.id == *id)
-            {
-                messages.push(message(subject, event));
+            if !self.waits_for_bus(*id, *topic).await? {
+                continue;
+            }
+            match events.iter().find(|it| it.id == *id) {
+                Some(event) => messages.push(message(subject, event)),
+                None => self.end_expired((subject, sync), *id, *topic).await?,
             }
         }
         if open.is_empty() {
@@ -204,7 +207,7 @@ impl Runner {
                 self.store.timers.schedule(moved).await?;
                 match event {
                     Some(event) => self.bus.publish(vec![message(&timer.subject, &event)]).await?,
-                    None => self.store.timers.remove(&timer.stage, timer.event).await?,
+                    None => self.end_expired_timer(&timer).await?,
                 }
                 counter!("syncwell_timers_fired_total", "stage" => timer.stage.clone()).increment(1);
                 failpoint::reached(&timer.stage, "timer_fired");

@@ -59,7 +59,7 @@ async fn analysts_are_told_what_is_resolved_between_a_yes_and_a_no() -> Result<(
     let events = on_the_topic(&world).await?;
     assert_eq!(actions(&events), ["create"], "what was before the yes is not told: {events:?}");
     let event = &events[0];
-    assert_eq!((&event["body"]["week"], &event["body"]["duration_min"]), (&json!("2026-W25"), &json!(30.0)), "{event}");
+    assert_eq!((&event["body"]["week"], &event["body"]["duration_min"]), (&json!("2026-W25"), &json!(30)), "{event}");
     only_what_is_allowed(&world, event)?;
 
     ensure!(world.google.delete(USER, "exercise", "two"), "it was there");

@@ -50,7 +50,8 @@ pub struct Target {
     /// The API of a running `syncwell up`; without it the data directory is opened by this command.
     #[arg(long, env = "SYNCWELL_URL", value_name = "URL")]
     pub url: Option<String>,
-    /// An access token of that API.
+    /// An access token of that API. Everybody on this machine can see what a command was given: the variable is the
+    /// safer place.
     #[arg(long, env = "SYNCWELL_TOKEN", hide_env_values = true, value_name = "TOKEN", requires = "url")]
     pub token: Option<String>,
     /// Whose data: a user of this installation.

@@ -1,6 +1,7 @@
 //! Redelivery, crashes, timers and rejections, on a bus in memory and a real store.
 
 mod cut;
+mod expired;
 mod following;
 mod waiting;
 
@@ -24,6 +25,7 @@ use schemas::{
     topics::{self, TopicName},
 };
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -165,6 +167,7 @@ struct Bench {
     bus: Arc<MemoryBus>,
     repeats: bool,
     waits: Waits,
+    gone: Arc<Mutex<HashSet<EventId>>>,
     _directory: tempfile::TempDir,
 }
 
@@ -197,11 +200,22 @@ impl Bench {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut store = SqliteStore::open(directory.path()).unwrap();
-        let cuts = Arc::new(Cuts::default());
-        store.log = Arc::new(CutLog { inner: store.log, cuts: cuts.clone() });
+        let (cuts, gone) = (Arc::new(Cuts::default()), Arc::<Mutex<HashSet<EventId>>>::default());
+        store.log = Arc::new(CutLog { inner: store.log, cuts: cuts.clone(), gone: gone.clone() });
         let (clock, hands) = Clock::manual(T0);
         let (says, bus) = (Arc::default(), MemoryBus::new());
-        Self { store, clock, hands, cuts, says, bus, repeats: false, waits: Waits::default(), _directory: directory }
+        Self {
+            store,
+            clock,
+            hands,
+            cuts,
+            says,
+            bus,
+            repeats: false,
+            waits: Waits::default(),
+            gone,
+            _directory: directory,
+        }
     }
 
     fn runner(&self) -> Runner {

@@ -54,7 +54,10 @@ impl Stage for Settle {
         }
         let story = Story::read(&*self.log, &head.subject, head.sync).await?;
         let Some(first) = story.first() else {
-            return Err(Unreachable(format!("sync {} has no first event", head.sync)));
+            // It was appended before anything else: the time that its content is kept is over, and nobody asks about
+            // the sync any more. It is closed, with nothing to say.
+            tracing::warn!(sync = %head.sync, "the events of a sync are no longer kept; it is closed");
+            return made(Vec::new());
         };
         let (stretches, counts) = (story.stretches(), story.destination_counts());
         let mut moved = None;
