@@ -46,17 +46,24 @@ impl Place {
             return Ok(Self::default());
         }
         let missing = "SYNCWELL_TEST_WORLD=cluster needs servers; `make test` starts them";
-        let (bus, store) = (servers::bus().context(missing)?, servers::store().context(missing)?);
-        let name = servers::unique();
-        let servers = Servers {
-            bus: format!("{bus}/{name}"),
-            store: format!("{store}/{name}"),
-            registry: servers::registry().context(missing)?,
-            instance: name,
+        Self::on_servers().await?.context(missing)
+    }
+
+    /// A new one on the servers that the environment names, for what has to do with servers alone; `None` if it names
+    /// none.
+    ///
+    /// # Errors
+    /// When a server that is named is not there.
+    pub async fn on_servers() -> Result<Option<Self>> {
+        let (Some(bus), Some(store), Some(registry)) = (servers::bus(), servers::store(), servers::registry()) else {
+            return Ok(None);
         };
+        let name = servers::unique();
+        let servers =
+            Servers { bus: format!("{bus}/{name}"), store: format!("{store}/{name}"), registry, instance: name };
         let place = Self { servers: Some(servers) };
         Box::pin(place.make()).await?;
-        Ok(place)
+        Ok(Some(place))
     }
 
     /// What the operator's commands do before a first start.

@@ -2,6 +2,7 @@
 
 mod access;
 mod analytics;
+mod bad_input;
 mod checkpoints;
 mod crash;
 mod data;

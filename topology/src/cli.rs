@@ -156,8 +156,9 @@ pub fn main() -> ExitCode {
 
 /// Sets up the log, to stderr.
 fn log(cli: &Cli) {
-    // The Avro library says at every start which schemas it parses.
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("apache_avro=warn,{}", cli.log))
+    // The Avro library says at every start which schemas it parses; the driver of the store says in its own words what
+    // is said in ours.
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("apache_avro=warn,scylla=off,{}", cli.log))
         .unwrap_or_else(|_| "warn".into());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

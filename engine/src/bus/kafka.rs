@@ -61,6 +61,7 @@ impl KafkaBus {
         let there = asked.map_err(|err| Refused::Unreachable(format!("asking Kafka ended: {err}")))?;
         there.map_err(|err| told.refused(&settings.brokers, &err))?.verify(&names)?;
         let registry = Arc::new(Registry::open(&settings.registry, &names).await?);
+        told.be_loud();
         Ok(Arc::new(Self { settings, names, registry, outgoing, progress, budget: Budget::default() }))
     }
 }

@@ -4,7 +4,7 @@
 use crate::bus::Unreachable;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::warn;
 
 /// All that waits in a process. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +48,8 @@ impl Drop for Wait {
             return;
         }
         let seconds = waiting.since.map_or(0, |it| it.elapsed().as_secs());
-        info!(n_waited = waiting.n_waited, seconds, "nothing waits for a server any more");
+        // As loud as its beginning: who hears the one waits for the other.
+        warn!(n_waited = waiting.n_waited, seconds, "nothing waits for a server any more");
         *waiting = Waiting::default();
     }
 }

@@ -69,5 +69,5 @@ async fn a_server_that_is_away_is_told_of_once_and_again_when_it_is_back() {
     let said: Vec<&String> = heard.iter().filter(|it| it.contains("server")).collect();
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].starts_with("WARN") && said[0].contains("fetch") && said[0].contains("died"), "{}", said[0]);
-    assert!(said[1].starts_with("INFO") && said[1].contains(&format!("n_waited={N}")), "{}", said[1]);
+    assert!(said[1].starts_with("WARN") && said[1].contains(&format!("n_waited={N}")), "{}", said[1]);
 }
