@@ -68,7 +68,7 @@ async fn what_is_wrong_is_said_in_one_line_with_the_next_step() -> Result<()> {
         ("an expired certificate", bus(&expired, &old), Ends(1), &["expired", "certificate"]),
         ("a wrong password of the store", as_user("cassandra", "canary-3"), Ends(1), &["password"]),
         ("a keyspace without a right", as_user(&role, "canary-1"), Ends(1), &[&keyspace, "GRANT"]),
-        ("a registry with other schemas", other_registry, Ends(1), &["schemas push"]),
+        ("a registry with other schemas", other_registry, Ends(1), &["registry", "another schema"]),
         ("no keyspace", Config { store: format!("{}x", good.store), ..good.clone() }, Waits, &["store migrate"]),
     ];
     let mut wrong = BTreeMap::new();

@@ -8,7 +8,6 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -29,7 +28,8 @@ pub(super) struct Told {
     last: Mutex<Option<(RDKafkaErrorCode, String)>>,
     /// Whether errors are logged; else whoever opens the client says why it cannot.
     is_loud: AtomicBool,
-    said: Mutex<HashMap<RDKafkaErrorCode, Instant>>,
+    /// What was said, and when; codes are few.
+    said: Mutex<Vec<(RDKafkaErrorCode, Instant)>>,
 }
 
 impl Told {
@@ -48,10 +48,10 @@ impl Told {
     /// Whether this is to be said now.
     fn is_news(&self, code: RDKafkaErrorCode) -> bool {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_old = said.get(&code).is_none_or(|it| it.elapsed() >= SAY_EVERY);
-        let is_news = is_old && self.is_loud.load(Ordering::Relaxed);
+        said.retain(|it| it.1.elapsed() < SAY_EVERY);
+        let is_news = self.is_loud.load(Ordering::Relaxed) && !said.iter().any(|it| it.0 == code);
         if is_news {
-            said.insert(code, Instant::now());
+            said.push((code, Instant::now()));
         }
         is_news
     }

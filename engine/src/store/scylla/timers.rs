@@ -319,9 +319,7 @@ impl Cluster {
         let asked = ours.iter().enumerate().map(|(place, shard)| self.take_lease(*shard, place < n_had));
         let asked = future::try_join_all(asked).await?;
         leases.held = ours.into_iter().zip(asked).filter(|it| it.1).map(|it| (it.0, until)).collect();
-        let owner = id(self.process);
-        let given = surplus.into_iter().map(|shard| self.conditional(GIVE, vec![small(shard), owner.clone()]));
-        future::try_join_all(given).await.map(drop)
+        future::try_join_all(surplus.into_iter().map(|shard| self.give_lease(shard))).await.map(drop)
     }
 
     /// The seat that this process had, or a free one; none if all are taken. Seats are leases like those of shards,
@@ -344,9 +342,8 @@ impl Cluster {
         let owner = id(self.process);
         let look = || {
             async {
-                let holder: Vec<(Vec<u8>,)> = self.serial(HOLDER, (shard,)).await?;
-                Ok(match holder.first() {
-                    Some((it,)) if it == self.process.as_bytes() => Stands::Ours,
+                Ok(match self.holder(shard).await? {
+                    Some(it) if it == self.process.as_bytes() => Stands::Ours,
                     Some(_) => Stands::Other,
                     None => Stands::Unchanged,
                 })
@@ -361,6 +358,23 @@ impl Cluster {
         }
         let take = self.conditional(TAKE, vec![small(shard), owner]).await?;
         self.decide(&take, &look).await
+    }
+
+    async fn give_lease(&self, shard: i8) -> Result<(), Unreachable> {
+        let look = || {
+            async {
+                let is_ours = self.holder(shard).await?.is_some_and(|it| it == self.process.as_bytes());
+                Ok(if is_ours { Stands::Unchanged } else { Stands::Ours })
+            }
+            .boxed()
+        };
+        let give = self.conditional(GIVE, vec![small(shard), id(self.process)]).await?;
+        self.decide(&give, &look).await.map(drop)
+    }
+
+    async fn holder(&self, shard: i8) -> Result<Option<Vec<u8>>, Unreachable> {
+        let holder: Vec<(Vec<u8>,)> = self.serial(HOLDER, (shard,)).await?;
+        Ok(holder.into_iter().next().map(|it| it.0))
     }
 }
 
