@@ -75,6 +75,14 @@ async fn analysts_are_told_what_is_resolved_between_a_yes_and_a_no() -> Result<(
     assert_eq!(told(&status), "done; files: 1 created, 2 skipped unchanged");
     assert_eq!(on_the_topic(&world).await?, events, "after a no nothing more is told");
 
+    // An operator sees the same, from the bus: it is nowhere else.
+    let (status, lines) = world.operate("topics/analytics/events?from=2026-07-02T12:00:00Z", None).await?;
+    let lines: Vec<&str> = lines.as_str().context("lines")?.lines().collect();
+    let of_actions = |action: &str| lines.iter().filter(|it| it.contains(&format!("\"action\":\"{action}\""))).count();
+    assert_eq!((status, lines.len(), of_actions("create"), of_actions("delete")), (200, 2, 1, 1), "{lines:?}");
+    let (_, none) = world.operate("topics/analytics/events?from=2026-07-03T00:00:00Z", None).await?;
+    assert_eq!(none, json!(""), "a day later there is none");
+
     // Saying the same again is no news.
     say(&world, false).await?;
     let (_, noted) = world.operate(&format!("audit?subject={}", world.subject.0), None).await?;

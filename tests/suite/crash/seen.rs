@@ -101,7 +101,11 @@ impl Seen {
                 "json" => {
                     let stored: Value = serde_json::from_slice(&fs::read(&path)?)?;
                     let (record, version) = (&stored["record"], &stored["version"]);
-                    json!([version, record["time"]["start"], said_of(&record["body"])?])
+                    match record {
+                        // The mark of a deleted one.
+                        Value::Null => json!([version, "deleted"]),
+                        record => json!([version, record["time"]["start"], said_of(&record["body"])?]),
+                    }
                 }
                 _ => json!(kind),
             };
