@@ -2,7 +2,7 @@
 
 use crate::{
     app::Shared,
-    auth::Person,
+    auth::{Bearer, Person},
     extract::Json,
     problem::{Problem, Problems},
 };
@@ -46,13 +46,19 @@ pub(crate) async fn get(
     Ok(axum::Json(web.app.connect.accounts.people.analytics(&subject).await?.into()))
 }
 
-/// Lets analysts see what is released of the person's records from now on, or no longer.
+/// Lets analysts see what is released of the person's records from now on, or no longer. A change of mind is noted in the
+/// audit.
 #[utoipa::path(put, path = "/v1/user/me/analytics", operation_id = "put_analytics", tag = "user", request_body = PutAnalytics,
     responses((status = 200, description = "What the person said, as it stands now.", body = AnalyticsView), Problems))]
 pub(crate) async fn put(
     State(web): State<Shared>,
-    Person(subject): Person,
+    Bearer(token): Bearer,
     Json(body): Json<PutAnalytics>,
 ) -> Result<axum::Json<AnalyticsView>, Problem> {
-    Ok(axum::Json(web.app.connect.accounts.people.set_analytics(&subject, body.enabled).await?.into()))
+    let (people, audit) = (&web.app.connect.accounts.people, &web.app.replays.audit);
+    if people.analytics(&token.subject).await?.enabled != body.enabled {
+        let said = if body.enabled { "yes" } else { "no" };
+        audit.note_of(&token.subject, &token.label, "consent analytics", said.into()).await?;
+    }
+    Ok(axum::Json(people.set_analytics(&token.subject, body.enabled).await?.into()))
 }

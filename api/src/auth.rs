@@ -32,6 +32,18 @@ impl FromRequestParts<Shared> for Person {
     }
 }
 
+/// The same with the token itself: what is done with it is noted under the token's label.
+#[derive(Clone, Debug)]
+pub(crate) struct Bearer(pub(crate) AccessToken);
+
+impl FromRequestParts<Shared> for Bearer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Shared) -> Result<Self, Problem> {
+        Ok(Self(token_of(&parts.headers, web).await?))
+    }
+}
+
 /// An access token that may be used to look at and repair the whole installation.
 #[derive(Clone, Debug)]
 pub(crate) struct Operator(pub(crate) AccessToken);

@@ -71,13 +71,18 @@ pub(crate) struct ReplayView {
     /// What is kept of it: name, state, totals, plan, repair.
     #[schema(value_type = Object)]
     replay: Replay,
-    /// Whether it runs in the process that was asked.
+    /// Whether it runs, in whichever process; one that died is thought to for half a minute.
     running: bool,
 }
 
-fn view(web: &Shared, replay: Replay) -> Json<ReplayView> {
-    let running = web.app.replays.is_running(&replay.name);
-    Json(ReplayView { replay, running })
+async fn view(web: &Shared, replay: Replay) -> Result<ReplayView, Problem> {
+    let running = is_unfinished(&replay) && web.app.replays.is_running(&replay.name).await?;
+    Ok(ReplayView { replay, running })
+}
+
+/// Whether it was begun and not ended: it runs, or was interrupted.
+const fn is_unfinished(replay: &Replay) -> bool {
+    matches!(replay.state, ReplayState::Looking | ReplayState::Repairing)
 }
 
 /// Begins a shadow: the stages run again over what the log holds, in a world of their own.
@@ -94,7 +99,7 @@ pub(crate) async fn begin_shadow(
         selection.subject = Some(web.app.contents.vault.subject_of(user));
     }
     let replay = web.app.replays.begin_shadow(&body.name, selection, &token.label).await?;
-    Ok((StatusCode::ACCEPTED, view(&web, replay)).into_response())
+    Ok((StatusCode::ACCEPTED, Json(view(&web, replay).await?)).into_response())
 }
 
 /// All replays.
@@ -105,7 +110,11 @@ pub(crate) async fn list_replays(
     Operator(_token): Operator,
 ) -> Result<Json<Vec<ReplayView>>, Problem> {
     let all = web.app.replays.list().await?;
-    Ok(Json(all.into_iter().map(|it| view(&web, it).0).collect()))
+    let mut views = Vec::with_capacity(all.len());
+    for replay in all {
+        views.push(view(&web, replay).await?);
+    }
+    Ok(Json(views))
 }
 
 /// Whether values are shown.
@@ -122,7 +131,7 @@ pub(crate) struct Diff {
     /// The replay, with its counts and its plan.
     #[schema(value_type = Object)]
     replay: Replay,
-    /// Whether it runs in the process that was asked.
+    /// Whether it runs, in whichever process; one that died is thought to for half a minute.
     running: bool,
     /// Operations that would follow, at most 1000.
     #[schema(value_type = Vec<Object>)]
@@ -159,12 +168,12 @@ pub(crate) async fn get_replay(
         replays.audit.note(&token.label, "replay diff --values", name.clone()).await?;
     }
     // While it runs there is nothing whole to be shown.
-    let is_over = !matches!(replay.state, ReplayState::Looking | ReplayState::Repairing);
-    let found = if is_over { replays.found(&name, FOUND_MAX).await? } else { Default::default() };
+    let found = if !is_unfinished(&replay) { replays.found(&name, FOUND_MAX).await? } else { Default::default() };
     let (records, operations, left) = found;
     let records =
         query.values.then(|| records.into_iter().map(|(subject, change)| PersonsRecord { subject, change }).collect());
-    Ok(Json(Diff { running: replays.is_running(&name), replay, operations, left, records }))
+    let ReplayView { replay, running } = view(&web, replay).await?;
+    Ok(Json(Diff { replay, running, operations, left, records }))
 }
 
 /// Which plan is to be applied.
@@ -188,7 +197,7 @@ pub(crate) async fn begin_repair(
     Body(body): Body<PostRepair>,
 ) -> Result<Response, Problem> {
     let replay = web.app.replays.begin_repair(&body.plan, &token.label, body.alone).await?;
-    Ok((StatusCode::ACCEPTED, view(&web, replay)).into_response())
+    Ok((StatusCode::ACCEPTED, Json(view(&web, replay).await?)).into_response())
 }
 
 /// Publishes again the open events of every sync that has not ended: after all of the bus was lost. It runs in the
@@ -318,7 +327,8 @@ pub(crate) struct TailQuery {
     follow: bool,
 }
 
-/// Events of a topic as JSON lines, from the log. What is sealed stays sealed.
+/// Events of a topic as JSON lines, from the log. What is sealed stays sealed. What analysts see is on the bus alone,
+/// under pseudonyms and days; it is told from there.
 #[utoipa::path(get, path = "/v1/operator/topics/{topic}/events", operation_id = "tail", tag = "operators",
     params(("topic" = String, Path, description = "The topic's name."), TailQuery),
     responses((status = 200, description = "One event a line.", body = String, content_type = "application/x-ndjson"),
@@ -334,11 +344,13 @@ pub(crate) async fn tail_topic(
     let from = query.from.unwrap_or_else(|| web.app.intake.runner.clock.now());
     let wanted = tail::Wanted { topic, subject: query.subject, sync: query.sync, from };
     let ends_at = tokio::time::Instant::now() + web.app.limits.stream_max;
-    let state = (web, wanted, tail::Position::default(), stop);
+    let first = tail::Position::first(&*web.app.intake.runner.bus, topic, query.from.is_none()).await?;
+    let state = (web, wanted, first, stop);
     let follow = query.follow;
     let lines = stream::try_unfold(state, move |(web, wanted, mut position, mut stop)| async move {
         loop {
-            let (told, has_more) = tail::next(&*web.app.store.log, &wanted, &mut position).await?;
+            let means = (&*web.app.store.log, &*web.app.intake.runner.bus);
+            let (told, has_more) = tail::next(means, &wanted, &mut position).await?;
             if !told.is_empty() {
                 let text: String = told.iter().map(|it| format!("{it}\n")).collect();
                 return Ok::<_, engine::bus::Unreachable>(Some((text, (web, wanted, position, stop))));
@@ -409,7 +421,7 @@ pub(crate) async fn make_token(
     Ok((StatusCode::CREATED, Json(TokenView { token, expires_at })).into_response())
 }
 
-/// Something that an operator did.
+/// Something that an operator did, or a person about what is theirs.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AuditView {
     /// When, who, what, to what.
@@ -418,13 +430,27 @@ pub(crate) struct AuditView {
     entry: Entry,
 }
 
-/// What operators did, oldest first.
+/// Whose audit is told.
+#[derive(Debug, Deserialize, IntoParams)]
+pub(crate) struct AuditQuery {
+    /// What is noted among what is this person's: their consents. Without it, what operators did.
+    #[param(value_type = Option<String>)]
+    subject: Option<Subject>,
+}
+
+/// What operators did, or what is noted among what is a person's, oldest first.
 #[utoipa::path(get, path = "/v1/operator/audit", operation_id = "list_audit", tag = "operators",
+    params(AuditQuery),
     responses((status = 200, description = "Everything.", body = [AuditView]), Problems))]
 pub(crate) async fn audit(
     State(web): State<Shared>,
     Operator(_token): Operator,
+    Query(query): Query<AuditQuery>,
 ) -> Result<Json<Vec<AuditView>>, Problem> {
-    let all = web.app.replays.audit.list().await?;
+    let audit = &web.app.replays.audit;
+    let all = match &query.subject {
+        Some(person) => audit.list_of(person).await?,
+        None => audit.list().await?,
+    };
     Ok(Json(all.into_iter().map(|entry| AuditView { entry }).collect()))
 }

@@ -5,6 +5,7 @@ mod document;
 mod edges;
 mod jobs;
 mod provider;
+mod replays;
 
 use crate::{App, Limits, Probes, app::Shared, edge::Pace, routes::routes, routes::table, serve};
 use axum::routing::MethodRouter;
@@ -20,7 +21,7 @@ use engine::{
     people::{AccessToken, People},
     provider::{Catalog, DataProvider, WebhookSecrets},
     replay::{Foresee, Replays, ShadowFlow},
-    runner::Runner,
+    runner::{Runner, Waits},
     session::Client,
     store::sqlite::SqliteStore,
     topology::Topology,
@@ -105,7 +106,7 @@ impl World {
             clock: clock.clone(),
         };
         let contents = Contents { vault, blobs: Arc::clone(&store.blobs) };
-        let runner = Runner { bus: MemoryBus::new(), store: store.clone(), clock };
+        let runner = Runner { bus: MemoryBus::new(), store: store.clone(), clock, waits: Waits::default() };
         let intake = Intake { runner, accounts: accounts.clone(), contents: contents.clone() };
         let replays = Replays {
             runner: intake.runner.clone(),
@@ -120,7 +121,6 @@ impl World {
                     .then(foresee, schemas::topics::outcomes(lane))
                     .rejecting_to(schemas::topics::REJECTED)
             })),
-            running: Arc::default(),
         };
         let connect = Connect { accounts, intake: intake.clone() };
         let (ready, is_ready) = watch::channel(Ok(()));

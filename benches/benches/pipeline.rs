@@ -12,7 +12,7 @@ use criterion::{Criterion, SamplingMode, Throughput};
 use engine::{
     bus::{Busy, Delivery, Message, Subscription, Unreachable, memory::MemoryBus},
     clock::Clock,
-    runner::Runner,
+    runner::{Runner, Waits},
     stage::{Answer, Made, Stage},
     store::sqlite::SqliteStore,
     topology::Topology,
@@ -92,7 +92,7 @@ impl Line {
     async fn start() -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let store = SqliteStore::open(directory.path())?;
-        let runner = Runner { bus: MemoryBus::new(), store, clock: Clock::real() };
+        let runner = Runner { bus: MemoryBus::new(), store, clock: Clock::real(), waits: Waits::default() };
         let topology = Topology::from(topics::fetched(Lane::Hot))
             .then(Pass(events::normalized(N_BYTES).body), topics::normalized(Lane::Hot))
             .rejecting_to(topics::REJECTED);

@@ -12,7 +12,7 @@ use engine::{
     clock::Clock,
     contents::{AVRO, Contents},
     provider::{Catalog, RawPage},
-    runner::Runner,
+    runner::{Runner, Waits},
     stage::{Answer, Made, Stage},
     stages::{Believed, Normalize},
     store::{
@@ -86,7 +86,10 @@ pub(crate) async fn run(kind: Kind, places: &Places) -> Result<()> {
     }
     let topology = topology(kind, &store, &clock).await?;
     let (stop, stopped) = watch::channel(false);
-    let running = tokio::spawn(async move { Runner { bus, store, clock }.run(&topology, stopped).await });
+    let running =
+        tokio::spawn(
+            async move { Runner { bus, store, clock, waits: Waits::default() }.run(&topology, stopped).await },
+        );
     tokio::task::spawn_blocking(until_input_ends).await?;
     stop.send_replace(true);
     running.await.context("run the stage")

@@ -77,7 +77,8 @@ pub trait Bus: fmt::Debug + Send + Sync {
     async fn subscribe(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Subscription>, Unreachable>;
 
     /// What a partition of a topic still holds at these offsets, in order, each with its offset; `None` if this
-    /// transport keeps nothing that was delivered. For replays by place: what they need is then in the log.
+    /// transport keeps nothing that was delivered, and somebody subscribes to the topic. For replays by place, which
+    /// find what they need in the log then, and for topics that only others read.
     ///
     /// # Errors
     /// When the bus cannot be reached.
@@ -87,6 +88,14 @@ pub trait Bus: fmt::Debug + Send + Sync {
         _partition: i32,
         _offsets: Range<i64>,
     ) -> Result<Option<Vec<(i64, Bytes)>>, Unreachable> {
+        Ok(None)
+    }
+
+    /// What a topic still holds: the offsets of each partition, by its number; `None` as for [`Bus::read`].
+    ///
+    /// # Errors
+    /// When the bus cannot be reached.
+    async fn held(&self, _topic: TopicName) -> Result<Option<Vec<Range<i64>>>, Unreachable> {
         Ok(None)
     }
 

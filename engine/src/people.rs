@@ -420,6 +420,17 @@ impl People {
         self.rows.put(&key(subject, kind, id), expected, pack(&sealed), index).await
     }
 
+    /// Removes a row of any kind that the engine keeps of a person, if its version is still `expected`.
+    pub(crate) async fn delete(
+        &self,
+        subject: &Subject,
+        kind: &'static str,
+        id: &str,
+        expected: i64,
+    ) -> Result<bool, Unreachable> {
+        self.rows.delete(&key(subject, kind, id), expected).await
+    }
+
     async fn read<T: DeserializeOwned>(
         &self,
         subject: &Subject,

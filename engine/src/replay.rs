@@ -7,6 +7,7 @@
 
 mod diff;
 mod foresee;
+mod lease;
 mod overlay;
 mod plan;
 mod remap;
@@ -33,11 +34,7 @@ use schemas::{
     time::Instant,
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 use tracing::warn;
 
 /// What the stages of a shadow are given instead of what lives.
@@ -78,8 +75,6 @@ pub struct Replays {
     pub audit: Audit,
     /// The stages of a shadow.
     pub flow: ShadowFlow,
-    /// The replays that run in this process.
-    pub running: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// How far a replay has come.
@@ -209,31 +204,6 @@ impl Replays {
                 return Ok(());
             }
         }
-    }
-
-    /// Claims a name in this process; `None` if it runs already.
-    fn claim(&self, name: &str) -> Option<Running> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.insert(name.to_owned()).then(|| Running { all: Arc::clone(&self.running), name: name.to_owned() })
-    }
-
-    /// Whether a replay runs in this process.
-    #[must_use]
-    pub fn is_running(&self, name: &str) -> bool {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
-    }
-}
-
-/// That a replay runs here, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Running {
-    all: Arc<Mutex<BTreeSet<String>>>,
-    name: String,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }
 

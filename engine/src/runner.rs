@@ -3,8 +3,13 @@
 //! Redelivery, crash recovery, idempotency and replay are all in `Worker::handle`: before a stage runs, the log is
 //! asked what that stage made of this event; if it knows, that is the answer.
 
+mod expired;
 mod meters;
 mod rejection;
+mod timers;
+mod waits;
+
+pub use self::waits::Waits;
 
 use crate::{
     backoff::backoff,
@@ -22,7 +27,6 @@ use metrics::counter;
 use schemas::{
     event::{Head, Reason, Requested},
     id::{EventId, Subject, SyncId},
-    time::Instant,
     topics::TopicName,
 };
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -31,6 +35,7 @@ use tokio::{
     task::JoinSet,
 };
 use tracing::{Instrument, error, info_span, warn};
+use waits::Wait;
 
 /// The most deliveries, and bytes of them, taken in one micro-batch; how many are held in all, the bus bounds.
 const BATCH_MAX: (usize, usize) = (256, 16 << 20);
@@ -60,6 +65,8 @@ pub struct Runner {
     pub store: Store,
     /// The time.
     pub clock: Clock,
+    /// What waits for bus or store: those that live in one process share it.
+    pub waits: Waits,
 }
 
 impl Runner {
@@ -125,10 +132,12 @@ impl Runner {
         let mut messages = self.begin_roots(subject, sync, &events).await?;
         let open = self.store.log.open(subject, sync).await?;
         for (id, topic) in &open {
-            if self.waits_for_bus(*id, *topic).await?
-                && let Some(event) = events.iter().find(|it| it.id == *id)
-            {
-                messages.push(message(subject, event));
+            if !self.waits_for_bus(*id, *topic).await? {
+                continue;
+            }
+            match events.iter().find(|it| it.id == *id) {
+                Some(event) => messages.push(message(subject, event)),
+                None => self.end_expired((subject, sync), *id, *topic).await?,
             }
         }
         if open.is_empty() {
@@ -171,48 +180,6 @@ impl Runner {
             }
         }
         Ok(messages)
-    }
-
-    /// Delivers due timers until `stop` turns true. A fired timer moves on by five minutes: it is the append, or the
-    /// recall, of its step that removes it, so that a delivery that is lost is made again.
-    pub async fn fire_timers(&self, mut stop: watch::Receiver<bool>) {
-        while !*stop.borrow() {
-            let pause = match self.fire_due().await {
-                Ok(Some(next)) => next,
-                Ok(None) => self.clock.now().plus(Duration::from_millis(500)),
-                Err(err) => {
-                    warn!(%err, "timers cannot be read");
-                    self.clock.now().plus(UNREACHABLE_PAUSE)
-                }
-            };
-            // New timers may be earlier than the next one known now.
-            let wake = pause.min(self.clock.now().plus(Duration::from_millis(500)));
-            tokio::select! {
-                () = self.clock.sleep_until(wake) => {}
-                changed = stop.changed() => if changed.is_err() { return },
-            }
-        }
-    }
-
-    async fn fire_due(&self) -> Result<Option<Instant>, Unreachable> {
-        loop {
-            let now = self.clock.now();
-            let due = self.store.timers.due(now, 100).await?;
-            if due.is_empty() {
-                return self.store.timers.next().await;
-            }
-            for timer in due {
-                let event = self.store.log.event(&timer.subject, timer.sync, timer.event).await?;
-                let moved = Timer { at: now.plus(Duration::from_secs(300)), ..timer.clone() };
-                self.store.timers.schedule(moved).await?;
-                match event {
-                    Some(event) => self.bus.publish(vec![message(&timer.subject, &event)]).await?,
-                    None => self.store.timers.remove(&timer.stage, timer.event).await?,
-                }
-                counter!("syncwell_timers_fired_total", "stage" => timer.stage.clone()).increment(1);
-                failpoint::reached(&timer.stage, "timer_fired");
-            }
-        }
     }
 }
 
@@ -308,27 +275,35 @@ impl Worker {
     /// would make all its members wait.
     async fn held(&self, input: &Input, busy: Busy, stop: &watch::Receiver<bool>) -> Result<(), Unreachable> {
         let tenure = &input.delivery.tenure;
-        let mut is_first = true;
-        while let Err(err) = tenure.clone().hold(self.handle(input, is_first)).await {
+        let mut wait = None;
+        while let Err(err) = tenure.clone().hold(self.handle(input, wait.is_none())).await {
             if !tenure.is_held() {
                 return Ok(());
             }
-            self.out_of_reach(err, stop).await?;
-            is_first = false;
+            self.out_of_reach(err, &mut wait, stop).await?;
         }
+        drop(wait);
         busy.done();
         failpoint::reached(self.stage().name(), "acknowledge");
         Ok(())
     }
 
-    /// One of our own servers is out of reach: says so, and pauses. The error again once `stop` is true: what was not
-    /// acknowledged is delivered again.
-    async fn out_of_reach(&self, err: Unreachable, stop: &watch::Receiver<bool>) -> Result<(), Unreachable> {
+    /// One of our own servers is out of reach: begins the wait, if this is the first attempt, and pauses. The error
+    /// again once `stop` is true: what was not acknowledged is delivered again.
+    async fn out_of_reach(
+        &self,
+        err: Unreachable,
+        wait: &mut Option<Wait>,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<(), Unreachable> {
         if *stop.borrow() {
             return Err(err);
         }
-        warn!(stage = self.stage().name(), %err, "waits for a server, without acknowledging");
-        counter!("syncwell_stage_waited_total", "stage" => self.stage().name()).increment(1);
+        let begin = || {
+            counter!("syncwell_stage_waited_total", "stage" => self.stage().name()).increment(1);
+            self.runner.waits.begin(self.stage().name(), &err)
+        };
+        wait.get_or_insert_with(begin);
         tokio::time::sleep(UNREACHABLE_PAUSE).await;
         Ok(())
     }
@@ -348,18 +323,21 @@ impl Worker {
                     taken.push(Input { delivery, work, recalled: None });
                 }
                 Err(why) => {
+                    let mut wait = None;
                     while let Err(err) = self.reject_undecodable(&delivery, &why).await {
-                        self.out_of_reach(err, stop).await?;
+                        self.out_of_reach(err, &mut wait, stop).await?;
                     }
                 }
             }
         }
+        let mut wait = None;
         let steps = loop {
             match self.runner.store.log.recall(&keys).await {
                 Ok(steps) => break steps,
-                Err(err) => self.out_of_reach(err, stop).await?,
+                Err(err) => self.out_of_reach(err, &mut wait, stop).await?,
             }
         };
+        drop(wait);
         failpoint::reached(self.stage().name(), "recall");
         for (input, step) in taken.iter_mut().zip(steps) {
             input.recalled = step;

@@ -55,6 +55,14 @@ impl Topology {
         self.nodes.iter().map(|it| (it.from, it.stage.name(), it.to))
     }
 
+    /// With what follows it, as far as that reads what is made here: to be drawn as one.
+    #[must_use]
+    pub fn followed_by(mut self, follower: Self) -> Self {
+        let made: Vec<TopicName> = self.nodes.iter().map(|it| it.to).collect();
+        self.nodes.extend(follower.nodes.into_iter().filter(|it| made.contains(&it.from)));
+        self
+    }
+
     /// Only these stages of it (a worker may play some roles and leave others to its peers).
     #[must_use]
     pub fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {

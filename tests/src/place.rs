@@ -50,8 +50,19 @@ impl Place {
             return Ok(Self::default());
         }
         let missing = "SYNCWELL_TEST_WORLD=cluster needs servers; `make test` starts them";
-        let (bus, store) = (servers::bus().context(missing)?, servers::store().context(missing)?);
-        Self::on(bus, Some(store), servers::registry().context(missing)?).await
+        Self::on_servers().await?.context(missing)
+    }
+
+    /// A new one on the servers that the environment names, for what has to do with servers alone; `None` if it names
+    /// none.
+    ///
+    /// # Errors
+    /// When a server that is named is not there.
+    pub async fn on_servers() -> Result<Option<Self>> {
+        let (Some(bus), Some(store), Some(registry)) = (servers::bus(), servers::store(), servers::registry()) else {
+            return Ok(None);
+        };
+        Self::on(bus, Some(store), registry).await.map(Some)
     }
 
     /// A new one whose bus outlives its process: on the servers that were asked for, else with a store in a directory

@@ -37,7 +37,9 @@ async fn the_readme_draws_the_topology_that_runs() -> Result<()> {
     let clock = engine::clock::Clock::real();
     let process =
         topology::process::Process::open(&config, connectors::catalog(), clock, topology::roles::Roles::all()).await?;
-    let drawn = topology::flow::flow(schemas::event::Lane::Hot, &process.means).to_string();
+    let follower = topology::flow::analytics(&process.means);
+    let drawn = topology::flow::flow(schemas::event::Lane::Hot, &process.means).followed_by(follower).to_string();
+    assert!(drawn.contains("-> anonymize -> syncwell.analytics"), "what follows is drawn, too");
     assert_eq!(drawing_in(&format!("# A\n<!-- topology -->\n\n```text\n{drawn}\n```\nmore")), Some(drawn.clone()));
     // A tree without a README tells nothing wrong.
     if let Ok(readme) = fs::read_to_string(root().join("README.md")) {

@@ -1,6 +1,8 @@
 //! Scenarios: a whole SyncWell between simulated providers. And rules about the source.
 
 mod access;
+mod analytics;
+mod bad_input;
 mod checkpoints;
 mod crash;
 mod data;

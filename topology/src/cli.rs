@@ -50,7 +50,8 @@ pub struct Target {
     /// The API of a running `syncwell up`; without it the data directory is opened by this command.
     #[arg(long, env = "SYNCWELL_URL", value_name = "URL")]
     pub url: Option<String>,
-    /// An access token of that API.
+    /// An access token of that API. Everybody on this machine can see what a command was given: the variable is the
+    /// safer place.
     #[arg(long, env = "SYNCWELL_TOKEN", hide_env_values = true, value_name = "TOKEN", requires = "url")]
     pub token: Option<String>,
     /// Whose data: a user of this installation.
@@ -155,8 +156,9 @@ pub fn main() -> ExitCode {
 
 /// Sets up the log, to stderr.
 fn log(cli: &Cli) {
-    // The Avro library says at every start which schemas it parses.
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("apache_avro=warn,{}", cli.log))
+    // The Avro library says at every start which schemas it parses; the driver of the store says in its own words what
+    // is said in ours.
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("apache_avro=warn,scylla=off,{}", cli.log))
         .unwrap_or_else(|_| "warn".into());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

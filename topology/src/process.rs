@@ -25,7 +25,7 @@ use engine::{
     provider::Catalog,
     replay::{Replays, ShadowFlow},
     restore::Restore,
-    runner::Runner,
+    runner::{Runner, Waits},
     session::http_client,
     topology::Topology,
 };
@@ -129,7 +129,8 @@ impl Process {
             clock: clock.clone(),
         };
         let contents = Contents { vault, blobs: store.blobs.clone() };
-        let runner = Runner { bus: readiness.watched(backends.bus.clone()), store: store.clone(), clock };
+        let bus = readiness.watched(backends.bus.clone());
+        let runner = Runner { bus, store: store.clone(), clock, waits: Waits::default() };
         let intake = Intake { runner: runner.clone(), accounts: accounts.clone(), contents: contents.clone() };
         let connect = Connect { accounts: accounts.clone(), intake: intake.clone() };
         let means = Means { accounts, contents, store };
@@ -240,7 +241,6 @@ impl Process {
             contents: self.means.contents.clone(),
             audit: Audit { people: self.means.accounts.people.clone() },
             flow: ShadowFlow(Arc::new(crate::flow::shadow)),
-            running: Arc::default(),
         };
         App {
             replays,

@@ -205,6 +205,10 @@ impl Bus for Watched {
         self.bus.read(topic, partition, offsets).await
     }
 
+    async fn held(&self, topic: TopicName) -> Result<Option<Vec<Range<i64>>>, Unreachable> {
+        self.bus.held(topic).await
+    }
+
     fn backlog(&self) -> Backlog {
         self.bus.backlog()
     }

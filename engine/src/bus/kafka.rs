@@ -61,6 +61,7 @@ impl KafkaBus {
         let there = asked.map_err(|err| Refused::Unreachable(format!("asking Kafka ended: {err}")))?;
         there.map_err(|err| told.refused(&settings.brokers, &err))?.verify(&names)?;
         let registry = Arc::new(Registry::open(&settings.registry, &names).await?);
+        told.be_loud();
         Ok(Arc::new(Self { settings, names, registry, outgoing, progress, budget: Budget::default() }))
     }
 }
@@ -99,6 +100,12 @@ impl Bus for KafkaBus {
             framed.push((offset, bytes));
         }
         Ok(Some(framed))
+    }
+
+    async fn held(&self, topic: TopicName) -> Result<Option<Vec<Range<i64>>>, Unreachable> {
+        let (producer, name) = (self.outgoing.producer(), self.names.topic(topic).to_owned());
+        let asked = tokio::task::spawn_blocking(move || reading::held(producer.client(), &name)).await;
+        asked.map_err(|err| Unreachable(format!("asking for a topic's offsets ended: {err}")))?.map(Some)
     }
 
     fn backlog(&self) -> Backlog {

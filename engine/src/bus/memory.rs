@@ -14,6 +14,7 @@ use schemas::{
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     fmt,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 use tokio::sync::Notify;
@@ -353,6 +354,29 @@ impl Bus for MemoryBus {
     async fn subscribe(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Subscription>, Unreachable> {
         let (id, news) = self.shared.lock().join(group, topics, &self.shared);
         Ok(Box::new(Joined { shared: Arc::clone(&self.shared), group: group.to_owned(), id, news, turn: 0 }))
+    }
+
+    async fn read(
+        &self,
+        topic: TopicName,
+        partition: i32,
+        offsets: Range<i64>,
+    ) -> Result<Option<Vec<(i64, Bytes)>>, Unreachable> {
+        let state = self.shared.lock();
+        let Some(log) = state.topics.get(&topic) else { return Ok(Some(Vec::new())) };
+        if log.n_groups > 0 {
+            return Ok(None);
+        }
+        let partition = usize::try_from(partition).ok().and_then(|it| log.partitions.get(it));
+        let wanted = partition.into_iter().flat_map(|it| it.from(offsets.start));
+        Ok(Some(wanted.take_while(|it| it.offset < offsets.end).map(|it| (it.offset, it.bytes.clone())).collect()))
+    }
+
+    async fn held(&self, topic: TopicName) -> Result<Option<Vec<Range<i64>>>, Unreachable> {
+        let mut state = self.shared.lock();
+        let log = state.topics.entry(topic).or_default();
+        let held = log.partitions.iter().map(|it| it.first_offset()..it.next_offset);
+        Ok((log.n_groups == 0).then(|| held.collect()))
     }
 }
 

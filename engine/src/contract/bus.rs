@@ -28,6 +28,7 @@ pub async fn check(bus: Arc<dyn Bus>, run: &str) {
     a_tenure_ends_at_leaving(bus, run).await;
     what_was_done_is_not_delivered_again(bus, run).await;
     begun_work_ends_before_its_partition_moves(bus, run).await;
+    what_nobody_subscribes_to_is_held_and_can_be_read(bus, run).await;
 }
 
 /// Publishes one message a text and returns what to expect.
@@ -294,4 +295,23 @@ async fn begun_work_ends_before_its_partition_moves(bus: &dyn Bus, run: &str) {
         assert!(got.iter().all(|it| it.bytes == "two"), "what ended before its partition moved is not delivered again");
     };
     tokio::time::timeout(PATIENCE, async { futures::join!(finish, join_it) }).await.expect("a partition moves");
+}
+
+async fn what_nobody_subscribes_to_is_held_and_can_be_read(bus: &dyn Bus, run: &str) {
+    let topic = TopicName { kind: Kind::Analytics, lane: None };
+    let mut names = Names::new(run, "held");
+    let key = names.subject();
+    let held = async || bus.held(topic).await.expect("a bus that is there says what it holds").expect("all of it");
+    let before = held().await;
+    let wanted = ["first", "second", "third"];
+    publish(bus, &mut names, topic, &key, &wanted).await;
+    let mut found = Vec::new();
+    for ((number, before), after) in (0..).zip(&before).zip(held().await) {
+        assert!(before.end <= after.end, "what is held only grows at its end");
+        let read = bus.read(topic, number, before.end..after.end).await.expect("a bus that is there can be read");
+        found.extend(read.expect("what is held is given"));
+    }
+    let texts: Vec<_> = found.iter().map(|it| String::from_utf8_lossy(&it.1).into_owned()).collect();
+    let ours: Vec<_> = texts.iter().filter(|it| wanted.contains(&it.as_str())).collect();
+    assert_eq!(ours, wanted, "in order");
 }

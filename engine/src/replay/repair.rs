@@ -1,7 +1,8 @@
 //! The repair: exactly the plan of a shadow, in the cold lane, at a small share of every budget.
 
 use super::{
-    Left, REPAIR, Refused, Repaired, Replay, ReplayError, ReplayState, Replays, Running,
+    Left, REPAIR, Refused, Repaired, Replay, ReplayError, ReplayState, Replays,
+    lease::Running,
     overlay::Base,
     plan::{Decided, Operation, Part, plan_hash},
 };
@@ -57,7 +58,7 @@ impl Replays {
             let why = "a plan is applied by another person than who made it; `--alone` does it nevertheless";
             return Err(Refused(why.into()).into());
         }
-        let Some(running) = self.claim(&replay.name) else {
+        let Some(running) = self.claim(&replay.name).await? else {
             return Err(Refused(format!("replay {} is running; wait for it", replay.name)).into());
         };
         let how = if replay.by == by { ", alone" } else { "" };
@@ -96,14 +97,15 @@ impl Replays {
         Ok((!is_same).then(|| "a part of it is gone".to_owned()))
     }
 
-    async fn run_repair(&self, mut replay: Replay, running: Running) {
+    async fn run_repair(&self, mut replay: Replay, mut running: Running) {
         let mut done = replay.repair.take().unwrap_or_default();
-        match self.repair(&replay.name, &mut done).await {
+        let Some(repaired) = running.during(self.repair(&replay.name, &mut done)).await else { return };
+        match repaired {
             Ok(()) => (replay.state, replay.error) = (ReplayState::Repaired, None),
             Err(err) => (replay.state, replay.error) = (ReplayState::Failed, Some(err.to_string())),
         }
         replay.repair = Some(done);
-        drop(running);
+        running.end().await;
         if let Err(err) = self.put(&replay).await {
             tracing::warn!(%err, "how a repair ended could not be noted; begin it again");
         }

@@ -1,8 +1,9 @@
 //! The shadow: the stages run again in a world of their own, and what comes out is compared with what stands.
 
 use super::{
-    Left, Originals, Planned, RecordChangeKind, Refused, Replay, ReplayError, ReplayState, Replays, Running, Selection,
-    Shadow, Totals, diff,
+    Left, Originals, Planned, RecordChangeKind, Refused, Replay, ReplayError, ReplayState, Replays, Selection, Shadow,
+    Totals, diff,
+    lease::Running,
     overlay::{Overlay, ReadOnly},
     plan::{Decided, Operation, Part, PartKey, plan_hash},
     sync_of,
@@ -61,7 +62,7 @@ impl Replays {
         if let (Some(provider), Some(version)) = (&selection.provider, selection.mapper_version) {
             self.has_mapper(provider, version)?;
         }
-        let Some(running) = self.claim(name) else {
+        let Some(running) = self.claim(name).await? else {
             return Err(Refused(format!("replay {name} is running; wait for it")).into());
         };
         self.audit.note(by, "replay shadow", format!("{name}: {}", in_words(&selection))).await?;
@@ -101,14 +102,15 @@ impl Replays {
         }
     }
 
-    async fn run_shadow(&self, mut replay: Replay, running: Running) {
-        match Box::pin(self.shadow(&replay)).await {
+    async fn run_shadow(&self, mut replay: Replay, mut running: Running) {
+        let Some(looked) = running.during(Box::pin(self.shadow(&replay))).await else { return };
+        match looked {
             Ok((totals, plan)) => {
                 (replay.totals, replay.plan, replay.state) = (totals, Some(plan), ReplayState::Planned);
             }
             Err(err) => (replay.error, replay.state) = (Some(err.to_string()), ReplayState::Failed),
         }
-        drop(running);
+        running.end().await;
         if let Err(err) = self.put(&replay).await {
             tracing::warn!(%err, "how a shadow ended could not be noted; begin it again");
         }
@@ -141,7 +143,12 @@ impl Replays {
     fn world(&self, replay: &Replay) -> World {
         let overlay = Overlay::over(&self.runner.store);
         let bus: Arc<dyn Bus> = MemoryBus::new();
-        let runner = Runner { bus, store: overlay.store.clone(), clock: self.runner.clock.clone() };
+        let runner = Runner {
+            bus,
+            store: overlay.store.clone(),
+            clock: self.runner.clock.clone(),
+            waits: self.runner.waits.clone(),
+        };
         let contents = Contents { vault: self.contents.vault.clone(), blobs: overlay.store.blobs.clone() };
         World { overlay, runner, contents, originals: Originals::default(), name: replay.name.clone() }
     }

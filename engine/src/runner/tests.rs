@@ -1,9 +1,13 @@
 //! Redelivery, crashes, timers and rejections, on a bus in memory and a real store.
 
 mod cut;
+mod expired;
+mod following;
+mod timers;
+mod waiting;
 
 use self::cut::{CutBus, CutLog, Cuts};
-use super::Runner;
+use super::{Runner, Waits};
 use crate::{
     bus::{Bus, Message, Subscription, Unreachable, memory::MemoryBus},
     clock::{Clock, ManualClock},
@@ -22,6 +26,7 @@ use schemas::{
     topics::{self, TopicName},
 };
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -162,6 +167,8 @@ struct Bench {
     says: Arc<Mutex<Vec<Say>>>,
     bus: Arc<MemoryBus>,
     repeats: bool,
+    waits: Waits,
+    gone: Arc<Mutex<HashSet<EventId>>>,
     _directory: tempfile::TempDir,
 }
 
@@ -194,16 +201,27 @@ impl Bench {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut store = SqliteStore::open(directory.path()).unwrap();
-        let cuts = Arc::new(Cuts::default());
-        store.log = Arc::new(CutLog { inner: store.log, cuts: cuts.clone() });
+        let (cuts, gone) = (Arc::new(Cuts::default()), Arc::<Mutex<HashSet<EventId>>>::default());
+        store.log = Arc::new(CutLog { inner: store.log, cuts: cuts.clone(), gone: gone.clone() });
         let (clock, hands) = Clock::manual(T0);
         let (says, bus) = (Arc::default(), MemoryBus::new());
-        Self { store, clock, hands, cuts, says, bus, repeats: false, _directory: directory }
+        Self {
+            store,
+            clock,
+            hands,
+            cuts,
+            says,
+            bus,
+            repeats: false,
+            waits: Waits::default(),
+            gone,
+            _directory: directory,
+        }
     }
 
     fn runner(&self) -> Runner {
         let bus = CutBus { inner: self.bus.clone(), cuts: self.cuts.clone(), repeats: self.repeats };
-        Runner { bus: Arc::new(bus), store: self.store.clone(), clock: self.clock.clone() }
+        Runner { bus: Arc::new(bus), store: self.store.clone(), clock: self.clock.clone(), waits: self.waits.clone() }
     }
 
     fn start(&self) -> Running {

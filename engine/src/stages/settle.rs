@@ -54,10 +54,10 @@ impl Stage for Settle {
         }
         let story = Story::read(&*self.log, &head.subject, head.sync).await?;
         let Some(first) = story.first() else {
-            // Its beginning was lost with a store, or is no longer kept: nobody can say how it ends, and it must not
-            // hold up others.
-            tracing::error!(sync = %head.sync, "a sync without a first event cannot be settled");
-            return Ok(Answer::Nothing);
+            // It was appended before anything else: it was lost with a store, or the time that its content is kept is
+            // over. Nobody can say more of the sync, and it must not hold up others: it is closed, with nothing to say.
+            tracing::warn!(sync = %head.sync, "the beginning of a sync is not kept; it is closed");
+            return made(Vec::new());
         };
         let moved = self.move_checkpoints(head, &story, first).await?.into_iter().flatten().max();
         let (stretches, counts) = (story.stretches(), story.destination_counts());

@@ -101,7 +101,11 @@ impl Seen {
                 "json" => {
                     let stored: Value = serde_json::from_slice(&fs::read(&path)?)?;
                     let (record, version) = (&stored["record"], &stored["version"]);
-                    json!([version, record["time"]["start"], record["body"]["title"]])
+                    match record {
+                        // The mark of a deleted one.
+                        Value::Null => json!([version, "deleted"]),
+                        record => json!([version, record["time"]["start"], said_of(&record["body"])?]),
+                    }
                 }
                 _ => json!(kind),
             };
@@ -154,6 +158,22 @@ impl Seen {
         }
         Ok(())
     }
+}
+
+/// What tells a stored record from another of its time: a workout's title, a quantity's value.
+fn said_of(body: &Value) -> Result<&Value> {
+    let said = [&body["workout"]["title"], &body["quantity"]["value"]].into_iter().find(|it| !it.is_null());
+    said.with_context(|| format!("neither a workout with a title nor a quantity: {body}"))
+}
+
+#[test]
+fn a_record_with_another_title_is_another() -> Result<()> {
+    let with_title = |title: &str| json!({"workout": {"title": title, "sport": "run"}});
+    assert_eq!(said_of(&with_title("Morning run"))?, "Morning run");
+    assert_ne!(said_of(&with_title("Morning run"))?, said_of(&with_title("Evening run"))?);
+    assert_eq!(said_of(&json!({"quantity": {"value": 71.5}}))?, 71.5);
+    assert!(said_of(&json!({"title": "not there"})).is_err(), "a path that leads nowhere is seen");
+    Ok(())
 }
 
 /// Nothing is left open in the store of a process that has ended.

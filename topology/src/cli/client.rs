@@ -36,7 +36,9 @@ impl Client {
         let http = engine::session::http_client().context("set up the HTTP client")?;
         if let Some(url) = &target.url {
             let Some(token) = target.token.clone() else {
-                bail!("no access token for {url}; give it with --token or in SYNCWELL_TOKEN");
+                bail!(
+                    "no access token for {url}; put it into SYNCWELL_TOKEN (or give --token, which others on this machine can see)"
+                );
             };
             return Ok(Self { url: url.trim_end_matches('/').into(), token, http, own: None });
         }

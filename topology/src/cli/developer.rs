@@ -1,7 +1,12 @@
 //! For contributors and operators: a simulator alone, a mapper alone, the drawing, the configuration.
 
 use super::print;
-use crate::{config::Config, flow::flow, process::Process, roles::Roles};
+use crate::{
+    config::Config,
+    flow::{analytics, flow},
+    process::Process,
+    roles::Roles,
+};
 use anyhow::{Context, bail};
 use clap::Args;
 use connectors::{google_health, simulator::Kit, strava};
@@ -116,7 +121,7 @@ pub(super) fn open(path: &Path) -> anyhow::Result<File> {
     File::open(path).with_context(|| format!("open {}", path.display()))
 }
 
-/// `syncwell topology`: the flow of the hot lane, as the README shows it.
+/// `syncwell topology`: the flow of the hot lane and what follows it, as the README shows them.
 pub(super) async fn topology(json: bool) -> anyhow::Result<()> {
     let directory = std::env::temp_dir().join(format!("syncwell-topology-{}", std::process::id()));
     let flow = hot_flow(&directory).await;
@@ -130,12 +135,12 @@ pub(super) async fn topology(json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The flow itself, wired over an empty store: the very value that `syncwell up` runs.
+/// The flow itself and what follows it, wired over an empty store: the very value that `syncwell up` runs.
 async fn hot_flow(directory: &Path) -> anyhow::Result<Topology> {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = Config { data: directory.to_owned(), listen, ..Config::default() };
     let process = Process::open(&config, connectors::catalog(), Clock::real(), Roles::all()).await?;
-    Ok(flow(Lane::Hot, &process.means))
+    Ok(flow(Lane::Hot, &process.means).followed_by(analytics(&process.means)))
 }
 
 /// `syncwell config`.

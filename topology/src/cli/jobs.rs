@@ -219,7 +219,12 @@ fn because(status: &Value) -> String {
 /// A failed sync is a failed command.
 pub(super) fn over(status: &Value) -> anyhow::Result<()> {
     match text(status, "state") {
-        "failed" | "cancelled" => Err(anyhow::anyhow!("the sync is {}{}", text(status, "state"), because(status))),
+        "failed" if status["reason"] == "payload_expired" => {
+            bail!(
+                "the sync is failed (payload_expired): what it had read is no longer kept; sync the same stretch again"
+            )
+        }
+        "failed" | "cancelled" => bail!("the sync is {}{}", text(status, "state"), because(status)),
         _ => Ok(()),
     }
 }

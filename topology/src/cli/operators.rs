@@ -24,6 +24,7 @@ pub struct Tail {
     #[arg(long, value_name = "SYNC")]
     sync: Option<String>,
     /// What was said from then on (RFC 3339), and then the end; without it, what is said from now on until Ctrl-C.
+    /// `analytics` knows only days.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
     #[command(flatten)]
@@ -41,10 +42,8 @@ impl Tail {
             query.extend(value.clone().map(|it| (name, it)));
         }
         match &self.from {
-            Some(from) => print::say(&format!("what the log holds since {from}")),
-            None => {
-                print::say("what is said from now on, as the log takes it; Ctrl-C ends; --from shows earlier events")
-            }
+            Some(from) => print::say(&format!("what is held since {from}")),
+            None => print::say("what is said from now on; Ctrl-C ends; --from shows earlier events"),
         }
         let path = format!("/v1/operator/topics/{}/events", self.topic);
         let mut answer = client.open_stream(client.request(Method::GET, &path).query(&query)).await?;
@@ -196,13 +195,17 @@ fn table(list: &Value, fields: &[&str]) -> String {
 /// `syncwell audit`.
 #[derive(Debug, Args)]
 pub struct Audit {
+    /// What is noted among what is this person's, such as consents: a subject, as events have it.
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<String>,
     #[command(flatten)]
     target: Target,
 }
 
 impl Audit {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
-        let all = get(config, &self.target, "/v1/operator/audit", Vec::new()).await?;
+        let query = self.subject.iter().map(|it| ("subject", it.clone())).collect();
+        let all = get(config, &self.target, "/v1/operator/audit", query).await?;
         if self.target.json {
             return print::json(&all);
         }

@@ -171,7 +171,13 @@ impl Replay {
                     return print::json(&all);
                 }
                 let fields = ["name", "state", "by", "began_at", "plan"];
-                let row = |it: &Value| fields.iter().map(|field| text(&it["replay"], field).to_owned()).collect();
+                let row = |it: &Value| {
+                    let mut row: Vec<_> = fields.iter().map(|field| text(&it["replay"], field).to_owned()).collect();
+                    if matches!(row[1].as_str(), "looking" | "repairing") && it["running"] == false {
+                        row[1].push_str(", interrupted");
+                    }
+                    row
+                };
                 print::data(&print::table(&fields, &items(&all).iter().map(row).collect::<Vec<_>>()));
                 Ok(())
             }

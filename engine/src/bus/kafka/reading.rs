@@ -1,10 +1,11 @@
-//! Reads a stretch of a partition outside of any group: for replays by place.
+//! Reads a stretch of a partition outside of any group: for replays by place, and for looking.
 
 use super::Settings;
 use crate::bus::Unreachable;
 use bytes::Bytes;
 use rdkafka::{
-    Message, Offset, TopicPartitionList,
+    ClientContext, Message, Offset, TopicPartitionList,
+    client::Client,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
 };
@@ -60,4 +61,14 @@ pub(super) fn read(
             }
         }
     }
+}
+
+/// What each partition of a topic holds, by number. Blocks.
+pub(super) fn held<C: ClientContext>(client: &Client<C>, topic: &str) -> Result<Vec<Range<i64>>, Unreachable> {
+    let fail = |err: KafkaError| Unreachable(format!("what {topic} holds cannot be asked for: {err}"));
+    let metadata = client.fetch_metadata(Some(topic), ANSWER_MAX).map_err(fail)?;
+    let mut partitions: Vec<i32> = metadata.topics().iter().flat_map(|it| it.partitions()).map(|it| it.id()).collect();
+    partitions.sort_unstable();
+    let span = |id: i32| client.fetch_watermarks(topic, id, ANSWER_MAX).map(|(low, high)| low..high).map_err(fail);
+    partitions.into_iter().map(span).collect()
 }

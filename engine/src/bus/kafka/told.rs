@@ -7,8 +7,17 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 use tracing::{debug, warn};
+
+/// How often the same is said at most: the library tries again, and fails again, many times a second.
+const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// Listens to one client.
 #[derive(Debug)]
@@ -17,22 +26,44 @@ pub(super) struct Told {
     client: String,
     /// The error that says most, so far, of why it cannot connect.
     last: Mutex<Option<(RDKafkaErrorCode, String)>>,
+    /// Whether errors are logged; else whoever opens the client says why it cannot.
+    is_loud: AtomicBool,
+    /// What was said, and when; codes are few.
+    said: Mutex<Vec<(RDKafkaErrorCode, Instant)>>,
 }
 
 impl Told {
+    /// Listens to a client that is being opened: quietly.
     pub(super) fn new(client: &str) -> Arc<Self> {
-        Arc::new(Self { client: client.to_owned(), last: Mutex::new(None) })
+        let (last, said) = (Mutex::new(None), Mutex::default());
+        Arc::new(Self { client: client.to_owned(), last, is_loud: AtomicBool::new(false), said })
+    }
+
+    /// From now on errors are logged.
+    pub(super) fn be_loud(self: Arc<Self>) -> Arc<Self> {
+        self.is_loud.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// Whether this is to be said now.
+    fn is_news(&self, code: RDKafkaErrorCode) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.retain(|it| it.1.elapsed() < SAY_EVERY);
+        let is_news = self.is_loud.load(Ordering::Relaxed) && !said.iter().any(|it| it.0 == code);
+        if is_news {
+            said.push((code, Instant::now()));
+        }
+        is_news
     }
 
     pub(super) fn error(&self, error: &KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let says_why = |it: RDKafkaErrorCode| matches!(it, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL);
-        let is_new = last.as_ref().is_none_or(|it| it.0 != code);
         if last.as_ref().is_none_or(|it| says_why(code) || !says_why(it.0)) {
             *last = Some((code, reason.to_owned()));
         }
-        if is_new {
+        if self.is_news(code) {
             warn!(client = self.client, %code, reason, "Kafka does not answer as it should; it is tried again");
         }
     }
@@ -96,5 +127,19 @@ impl ClientContext for Listening {
 
     fn stats(&self, statistics: Statistics) {
         self.0.statistics(&statistics);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RDKafkaErrorCode, Told};
+
+    #[test]
+    fn each_error_is_said_once_a_minute_and_not_while_the_client_is_opened() {
+        let (down, failed) = (RDKafkaErrorCode::AllBrokersDown, RDKafkaErrorCode::BrokerTransportFailure);
+        let told = Told::new("test");
+        assert!(!told.is_news(down));
+        let told = told.be_loud();
+        assert_eq!([down, failed, down, failed].map(|it| told.is_news(it)), [true, true, false, false]);
     }
 }

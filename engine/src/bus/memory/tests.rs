@@ -15,9 +15,11 @@ use uuid::Uuid;
 const TOPIC: TopicName = TopicName { kind: Kind::Settled, lane: None };
 
 #[tokio::test]
-async fn it_says_that_it_keeps_nothing_of_its_topics() {
-    let topic = schemas::topics::fetched(Lane::Hot).name;
-    assert_eq!(Bus::read(&*MemoryBus::new(), topic, 0, 0..10).await, Ok(None));
+async fn it_keeps_nothing_of_topics_that_somebody_subscribes_to() {
+    let bus = MemoryBus::new();
+    assert_eq!(bus.read(TOPIC, 0, 0..1).await, Ok(Some(Vec::new())));
+    let _member = bus.subscribe("group", &[TOPIC]).await.unwrap();
+    assert_eq!((bus.read(TOPIC, 0, 0..1).await, bus.held(TOPIC).await), (Ok(None), Ok(None)));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use schemas::{
     topics::TopicName,
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 use tokio::sync::Notify;
@@ -73,6 +73,14 @@ impl Bus for CutBus {
 pub(super) struct CutLog {
     pub(super) inner: Arc<dyn Log>,
     pub(super) cuts: Arc<Cuts>,
+    /// Events whose content is no longer kept.
+    pub(super) gone: Arc<Mutex<HashSet<EventId>>>,
+}
+
+impl CutLog {
+    fn is_kept(&self, event: &Logged) -> bool {
+        !self.gone.lock().unwrap().contains(&event.id)
+    }
 }
 
 #[async_trait]
@@ -90,11 +98,12 @@ impl Log for CutLog {
     }
 
     async fn events(&self, subject: &Subject, sync: SyncId) -> Result<Vec<Logged>, Unreachable> {
-        self.inner.events(subject, sync).await
+        let all = self.inner.events(subject, sync).await?;
+        Ok(all.into_iter().filter(|it| self.is_kept(it)).collect())
     }
 
     async fn event(&self, subject: &Subject, sync: SyncId, id: EventId) -> Result<Option<Logged>, Unreachable> {
-        self.inner.event(subject, sync, id).await
+        Ok(self.inner.event(subject, sync, id).await?.filter(|it| self.is_kept(it)))
     }
 
     async fn unsettled(&self, after: Option<SyncId>, count_max: usize) -> Result<Vec<(Subject, SyncId)>, Unreachable> {

@@ -25,8 +25,9 @@ pub(super) async fn connect(address: &Address) -> Result<Session, OpenError> {
         .connection_timeout(CONNECT_TIMEOUT)
         .hostname_resolution_timeout(Some(CONNECT_TIMEOUT))
         .schema_agreement_timeout(Duration::from_secs(30))
-        // What the tables are is known; only who has which tokens is asked for.
-        .fetch_schema_metadata(false)
+        // What the tables are is known; only how the keyspace is spread is asked for, to know whom to ask.
+        .fetch_full_schema_metadata(false)
+        .keyspaces_to_fetch([&address.keyspace])
         .default_execution_profile_handle(plain);
     if let Some((user, password)) = &address.user {
         builder = builder.user(user, password);

@@ -266,7 +266,7 @@ async fn a_step_stands_when_its_payloads_are_gone() {
 }
 
 #[tokio::test]
-async fn timers_of_a_process_that_died_are_taken_over() {
+async fn timers_are_shared_and_those_of_a_process_that_died_are_taken_over() {
     let Some(space) = Space::made(&Options::default()).await else { return };
     let (first, second) = (space.open().await, space.open().await);
     let at = Instant(1_000);
@@ -278,13 +278,41 @@ async fn timers_of_a_process_that_died_are_taken_over() {
     assert_eq!(first.due(at, 100).await.unwrap().len(), 40, "one process sees all at once");
     assert_eq!(second.due(at, 100).await.unwrap(), [], "what one reads another does not");
     assert_eq!(second.next().await.unwrap(), Some(at), "but it knows that something is left");
-    // The leases end on the server: as if half a minute had gone by.
-    drop(first);
-    let end = format!("TRUNCATE {}.timer_leases", space.address.keyspace);
-    let mut end = Statement::new(end);
-    end.set_request_timeout(Some(Duration::from_secs(50)));
-    space.admin().await.query_unpaged(end, ()).await.unwrap();
+    // At its next look the first sees that it is not alone, and the second takes what it gave back.
+    first.leases.lock().await.ask_again();
+    let kept = first.due(at, 100).await.unwrap();
     second.leases.lock().await.ask_again();
-    assert_eq!(second.due(at, 100).await.unwrap().len(), 40, "and none is lost");
+    let taken = second.due(at, 100).await.unwrap();
+    assert!((12..=28).contains(&kept.len()) && kept.iter().all(|it| !taken.contains(it)), "{}", kept.len());
+    assert_eq!(kept.len() + taken.len(), 40, "every timer has one who fires it");
+    // The first dies: the server's own clock ends its leases.
+    drop(first);
+    let all_taken = async { while second.due(at, 100).await.unwrap().len() < 40 {} };
+    tokio::time::timeout(Duration::from_secs(15), all_taken).await.expect("within ten seconds none is without");
+    space.end().await;
+}
+
+#[tokio::test]
+async fn whoever_comes_and_goes_every_shard_is_somebodys() {
+    let Some(space) = Space::made(&Options::default()).await else { return };
+    let mut all = vec![space.open().await];
+    for n_processes in 1..=5 {
+        // Twice: who has more gives back, and who has less takes it.
+        for _ in 0..2 {
+            for it in &all {
+                it.leases.lock().await.ask_again();
+                it.due(Instant(0), 1).await.unwrap();
+            }
+        }
+        let mut held = Vec::new();
+        for it in &all {
+            let its = it.leases.lock().await.held();
+            assert!(its.len() <= 16_usize.div_ceil(n_processes), "{n_processes} processes, one has {}", its.len());
+            held.extend(its);
+        }
+        held.sort_unstable();
+        assert_eq!(held, (0..16).collect::<Vec<i8>>(), "{n_processes} processes: each shard has one holder");
+        all.push(space.open().await);
+    }
     space.end().await;
 }

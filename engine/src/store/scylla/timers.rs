@@ -42,11 +42,13 @@ const REMOVE_BUCKET: &str = "DELETE FROM timer_buckets USING TIMESTAMP ? WHERE s
 const PUT_SYNC: &str = "INSERT INTO timers_of_sync (sync, event, stage) VALUES (?, ?, ?)";
 const REMOVE_SYNC: &str = "DELETE FROM timers_of_sync WHERE sync = ? AND event = ? AND stage = ?";
 const OF_SYNC: &str = "SELECT event, stage FROM timers_of_sync WHERE sync = ?";
-const TAKE: &str = "INSERT INTO timer_leases (shard, owner) VALUES (?, ?) IF NOT EXISTS USING TTL 10";
-const RENEW: &str = "UPDATE timer_leases USING TTL 10 SET owner = ? WHERE shard = ? IF owner = ?";
+const TAKE: &str = "INSERT INTO timer_leases (shard, owner) VALUES (?, ?) IF NOT EXISTS USING TTL 7";
+const RENEW: &str = "UPDATE timer_leases USING TTL 7 SET owner = ? WHERE shard = ? IF owner = ?";
+const GIVE: &str = "DELETE FROM timer_leases WHERE shard = ? IF owner = ?";
 const HOLDER: &str = "SELECT owner FROM timer_leases WHERE shard = ?";
+const HOLDERS: &str = "SELECT shard, owner FROM timer_leases";
 
-pub(super) const STATEMENTS: [(&str, Way); 15] = [
+pub(super) const STATEMENTS: [(&str, Way); 17] = [
     (GET, Way::Read),
     (PUT, Way::Write),
     (REMOVE, Way::Write),
@@ -61,20 +63,23 @@ pub(super) const STATEMENTS: [(&str, Way); 15] = [
     (OF_SYNC, Way::Read),
     (TAKE, Way::Conditional),
     (RENEW, Way::Conditional),
+    (GIVE, Way::Conditional),
     (HOLDER, Way::Serial),
+    (HOLDERS, Way::Read),
 ];
 
 /// Parts that timers are in, by their event.
 const SHARDS: i8 = 16;
 
-/// How long a lease lasts; the statements say the same.
-const LEASE: Duration = Duration::from_secs(10);
+/// How long a lease lasts; the statements say the same. With the pause after it, less than ten seconds: for so long at
+/// most has a shard no holder when a process dies.
+const LEASE: Duration = Duration::from_secs(7);
 
 /// How long before its end a lease counts no more.
 const LEASE_MARGIN: Duration = Duration::from_secs(3);
 
 /// How often leases are asked for and renewed.
-const LEASE_PAUSE: Duration = Duration::from_secs(3);
+const LEASE_PAUSE: Duration = Duration::from_secs(2);
 
 /// The stretch of time of one bucket, milliseconds.
 const BUCKET_MS: i64 = 10 * 60 * 1_000;
@@ -89,6 +94,8 @@ const ENTRY_SETTLED: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     held: HashMap<i8, tokio::time::Instant>,
+    /// The seat that it has: those who have one share the shards.
+    seat: Option<i8>,
     asked_at: Option<tokio::time::Instant>,
 }
 
@@ -273,35 +280,70 @@ impl Cluster {
         Ok(stands)
     }
 
-    /// The shards that this process may read now. Whoever comes first has them all; the others stand by.
+    /// The shards that this process may read now: a fair share of them.
     async fn leased(&self) -> Result<Vec<i8>, Unreachable> {
         let mut leases = self.leases.lock().await;
         let now = tokio::time::Instant::now();
         if leases.asked_at.is_none_or(|it| now.duration_since(it) >= LEASE_PAUSE) {
-            let asked =
-                future::try_join_all((0..SHARDS).map(|shard| self.take_lease(shard, leases.held.contains_key(&shard))));
-            let asked = asked.await?;
-            for (shard, is_ours) in (0..SHARDS).zip(asked) {
-                if is_ours {
-                    // As of before it was asked for: it ends there no earlier.
-                    leases.held.insert(shard, now + LEASE - LEASE_MARGIN);
-                } else {
-                    leases.held.remove(&shard);
-                }
-            }
+            self.share(&mut leases).await?;
             leases.asked_at = Some(now);
         }
+        let now = tokio::time::Instant::now();
         leases.held.retain(|_, until| *until > now);
         Ok(leases.held.keys().copied().collect())
+    }
+
+    /// Takes a seat among those that fire timers; renews the leases of a fair share of shards, gives back what is more,
+    /// and takes of what nobody has what is less.
+    async fn share(&self, leases: &mut Leases) -> Result<(), Unreachable> {
+        // As of before they are asked for: they end there no earlier.
+        let until = tokio::time::Instant::now() + LEASE - LEASE_MARGIN;
+        // Not serial: what it misses, the conditional statements see.
+        let holders: Vec<(i8, Vec<u8>)> = self.read(HOLDERS, ()).await?;
+        let holders: HashMap<i8, Vec<u8>> = holders.into_iter().collect();
+        leases.seat = self.take_seat(leases.seat, &holders).await?;
+        let others = holders.iter().filter(|it| *it.0 >= SHARDS && it.1[..] != self.process.as_bytes()[..]).count();
+        let fair = match leases.seat {
+            Some(_) => usize::try_from(SHARDS).unwrap_or(0).div_ceil(others + 1),
+            None => 0,
+        };
+        let is_ours = |it: &i8| holders.get(it).is_some_and(|owner| owner[..] == self.process.as_bytes()[..]);
+        let mut ours: Vec<i8> = (0..SHARDS).filter(|it| leases.held.contains_key(it) || is_ours(it)).collect();
+        let surplus = ours.split_off(fair.min(ours.len()));
+        let n_had = ours.len();
+        // Each begins to look elsewhere, so that two do not want the same.
+        let first = leases.seat.map_or(0, |it| (it - SHARDS) * 5 % SHARDS);
+        let free = (0..SHARDS).map(|it| (it + first) % SHARDS);
+        let free = free.filter(|it| !holders.contains_key(it) && !leases.held.contains_key(it));
+        ours.extend(free.take(fair - n_had).collect::<Vec<_>>());
+        let asked = ours.iter().enumerate().map(|(place, shard)| self.take_lease(*shard, place < n_had));
+        let asked = future::try_join_all(asked).await?;
+        leases.held = ours.into_iter().zip(asked).filter(|it| it.1).map(|it| (it.0, until)).collect();
+        future::try_join_all(surplus.into_iter().map(|shard| self.give_lease(shard))).await.map(drop)
+    }
+
+    /// The seat that this process had, or a free one; none if all are taken. Seats are leases like those of shards,
+    /// with numbers after theirs.
+    async fn take_seat(&self, had: Option<i8>, holders: &HashMap<i8, Vec<u8>>) -> Result<Option<i8>, Unreachable> {
+        if let Some(seat) = had
+            && self.take_lease(seat, true).await?
+        {
+            return Ok(Some(seat));
+        }
+        for seat in (SHARDS..2 * SHARDS).filter(|it| !holders.contains_key(it)) {
+            if self.take_lease(seat, false).await? {
+                return Ok(Some(seat));
+            }
+        }
+        Ok(None)
     }
 
     async fn take_lease(&self, shard: i8, is_held: bool) -> Result<bool, Unreachable> {
         let owner = id(self.process);
         let look = || {
             async {
-                let holder: Vec<(Vec<u8>,)> = self.serial(HOLDER, (shard,)).await?;
-                Ok(match holder.first() {
-                    Some((it,)) if it == self.process.as_bytes() => Stands::Ours,
+                Ok(match self.holder(shard).await? {
+                    Some(it) if it == self.process.as_bytes() => Stands::Ours,
                     Some(_) => Stands::Other,
                     None => Stands::Unchanged,
                 })
@@ -317,6 +359,23 @@ impl Cluster {
         let take = self.conditional(TAKE, vec![small(shard), owner]).await?;
         self.decide(&take, &look).await
     }
+
+    async fn give_lease(&self, shard: i8) -> Result<(), Unreachable> {
+        let look = || {
+            async {
+                let is_ours = self.holder(shard).await?.is_some_and(|it| it == self.process.as_bytes());
+                Ok(if is_ours { Stands::Unchanged } else { Stands::Ours })
+            }
+            .boxed()
+        };
+        let give = self.conditional(GIVE, vec![small(shard), id(self.process)]).await?;
+        self.decide(&give, &look).await.map(drop)
+    }
+
+    async fn holder(&self, shard: i8) -> Result<Option<Vec<u8>>, Unreachable> {
+        let holder: Vec<(Vec<u8>,)> = self.serial(HOLDER, (shard,)).await?;
+        Ok(holder.into_iter().next().map(|it| it.0))
+    }
 }
 
 fn remove_due(at: i64, event: EventId, stage: &str, written_at: i64) -> (&'static str, Vec<super::cql::Value>) {
@@ -330,5 +389,10 @@ impl Leases {
     /// Asks for leases at the next look, however short ago the last one was.
     pub(super) const fn ask_again(&mut self) {
         self.asked_at = None;
+    }
+
+    /// The shards whose leases it has.
+    pub(super) fn held(&self) -> Vec<i8> {
+        self.held.keys().copied().collect()
     }
 }

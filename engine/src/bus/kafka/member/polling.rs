@@ -69,7 +69,7 @@ impl Polling {
             group: self.group.clone(),
             names: self.names.clone(),
             progress: self.progress.clone(),
-            told: Told::new(&self.group),
+            told: Told::new(&self.group).be_loud(),
             shared: self.shared.clone(),
             pulse: Pulse::new(self.settings.silence_max()),
             budget: self.budget.clone(),

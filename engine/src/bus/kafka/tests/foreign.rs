@@ -8,7 +8,7 @@ use crate::{
         registry::Refused,
     },
     clock::Clock,
-    runner::Runner,
+    runner::{Runner, Waits},
     stage::{Answer, Made, Stage},
     store::sqlite::SqliteStore,
     topology::Topology,
@@ -169,7 +169,8 @@ impl Stage for Pass {
 async fn the_runner_rejects_each_once_and_goes_on() {
     let Some(bench) = Bench::start().await else { return };
     let (bus, directory) = (bench.bus().await, tempfile::tempdir().unwrap());
-    let runner = Runner { bus: bus.clone(), store: SqliteStore::open(directory.path()).unwrap(), clock: Clock::real() };
+    let store = SqliteStore::open(directory.path()).unwrap();
+    let runner = Runner { bus: bus.clone(), store, clock: Clock::real(), waits: Waits::default() };
     let topology = Topology::from(topics::fetched(Lane::Hot))
         .then(Pass, topics::normalized(Lane::Hot))
         .rejecting_to(topics::REJECTED);

@@ -1,0 +1,130 @@
+//! The real binary on real servers that are not as they should be: one clear line and the next step, for everything;
+//! and nothing is lost behind what cannot be read. Without servers this is left out.
+
+mod poison;
+mod site;
+
+use self::site::{Said, Site};
+use anyhow::{Context, Result};
+use engine::contract::servers;
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener},
+};
+use topology::config::Config;
+
+/// How a process fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fares {
+    /// It ends with this code.
+    Ends(i32),
+    /// It says what it waits for, and waits.
+    Waits,
+}
+
+/// What is wrong, how a worker fares, and what it says: what is wrong, and what to do.
+type Case<'a> = (&'a str, Config, Fares, &'a [&'a str]);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_said_in_one_line_with_the_next_step() -> Result<()> {
+    let Some(site) = Site::new().await? else { return Ok(()) };
+    let names =
+        ["SYNCWELL_TEST_BUS_SECURE", "SYNCWELL_TEST_BUS_EXPIRED", "SYNCWELL_TEST_CA", "SYNCWELL_TEST_CA_EXPIRED"];
+    let [Some(secure), Some(expired), Some(ca), Some(ca_expired)] = names.map(servers::named) else { return Ok(()) };
+    let good = site.config.clone();
+    let namespace = good.bus.rsplit('/').next().context("a namespace")?.to_owned();
+    let keyspace = good.store.rsplit('/').next().context("a keyspace")?.to_owned();
+    let nobody = nobody_listens()?;
+    let bus = |server: &str, kafka: &[(&str, &str)]| {
+        let kafka = kafka.iter().map(|it| (it.0.to_owned(), toml::Value::String(it.1.to_owned())));
+        Config { bus: format!("{server}/{namespace}"), kafka: kafka.collect(), ..good.clone() }
+    };
+    let login = |password| {
+        let plain = [("security.protocol", "SASL_SSL"), ("sasl.mechanism", "PLAIN"), ("sasl.username", "syncwell")];
+        bus(&secure, &[&plain[..], &[("sasl.password", password), ("ssl.ca.location", &ca)]].concat())
+    };
+    let as_user = |user: &str, password: &str| {
+        let (_, at) = good.store.rsplit_once('@').unwrap_or(("", good.store.trim_start_matches("scylla://")));
+        Config { store: format!("scylla://{user}:{password}@{at}"), ..good.clone() }
+    };
+    let old = [("security.protocol", "SSL"), ("ssl.ca.location", &*ca_expired)];
+    let other_registry = Config { registry: Some(other_schemas()?), ..good.clone() };
+    let role = format!("r{keyspace}");
+    site.cql(&format!("CREATE ROLE {role} WITH PASSWORD = 'canary-1' AND LOGIN = true")).await?;
+
+    use Fares::{Ends, Waits};
+    let cases: [Case<'_>; 10] = [
+        ("no bus", bus(&format!("kafka://{nobody}"), &[]), Waits, &["kafka", &nobody.to_string()]),
+        ("no such scheme", Config { bus: "kafak://x".into(), ..good.clone() }, Ends(78), &["kafak", "kafka://"]),
+        ("no store", Config { store: format!("scylla://{nobody}/x"), ..good.clone() }, Waits, &[&nobody.to_string()]),
+        (
+            "no registry",
+            Config { registry: Some(format!("http://{nobody}")), ..good.clone() },
+            Waits,
+            &["registry", &nobody.to_string()],
+        ),
+        ("a wrong password of the bus", login("canary-2"), Ends(1), &["sasl.password"]),
+        ("an expired certificate", bus(&expired, &old), Ends(1), &["expired", "certificate"]),
+        ("a wrong password of the store", as_user("cassandra", "canary-3"), Ends(1), &["password"]),
+        ("a keyspace without a right", as_user(&role, "canary-1"), Ends(1), &[&keyspace, "GRANT"]),
+        ("a registry with other schemas", other_registry, Ends(1), &["registry", "another schema"]),
+        ("no keyspace", Config { store: format!("{}x", good.store), ..good.clone() }, Waits, &["store migrate"]),
+    ];
+    let mut wrong = BTreeMap::new();
+    for (what, config, fares, words) in cases {
+        check(&site, (what, &config, fares, words), &mut wrong).await?;
+    }
+    site.cql(&format!("DROP ROLE {role}")).await?;
+    site.cql(&format!("INSERT INTO {keyspace}.migrations (id, version, done_at) VALUES (0, 99, 0)")).await?;
+    check(&site, ("newer tables", &good, Ends(1), &["99", "newer"]), &mut wrong).await?;
+    site.cql(&format!("DELETE FROM {keyspace}.migrations WHERE id = 0")).await?;
+    check(&site, ("older tables", &good, Waits, &["store migrate"]), &mut wrong).await?;
+    site.cql(&format!("INSERT INTO {keyspace}.migrations (id, version, done_at) VALUES (0, 1, 0)")).await?;
+    site.more_partitions(&format!("{namespace}.settled"), 12).await?;
+    check(&site, ("another number of partitions", &good, Ends(1), &["settled", "12", "8"]), &mut wrong).await?;
+    let said: Vec<_> = wrong.iter().map(|(what, said)| format!("{what}: {said}")).collect();
+    assert!(wrong.is_empty(), "{}", said.join("\n"));
+    Ok(())
+}
+
+async fn check(
+    site: &Site,
+    (what, config, fares, words): (&str, &Config, Fares, &[&str]),
+    wrong: &mut BTreeMap<String, String>,
+) -> Result<()> {
+    let Said { code, lines } = site.worker(config).await?;
+    eprintln!("{what}: {code:?} {lines:#?}");
+    let text = lines.join("\n");
+    let is_right = match fares {
+        Fares::Ends(wanted) => code == Some(wanted) && lines.len() == 2 && lines[1].starts_with("  try: "),
+        Fares::Waits => code.is_none() && lines.len() == 1 && lines[0].contains("; "),
+    };
+    let says_it = words.iter().all(|it| text.contains(it)) && !text.contains("canary");
+    if !is_right || !says_it {
+        wrong.insert(what.into(), format!("{code:?}, wanted {fares:?} and {words:?}:\n{text}"));
+    }
+    Ok(())
+}
+
+/// A place where nobody listens.
+fn nobody_listens() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// A registry that answers everything with a schema that is not ours.
+fn other_schemas() -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}", listener.local_addr()?);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let body = r#"{"subject":"x","version":1,"id":1,"schemaType":"AVRO","schema":"\"string\""}"#;
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+            let mut asked = [0; 4096];
+            // Whoever asks may go away; the next one is answered.
+            drop(stream.read(&mut asked));
+            drop(write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
+        }
+    });
+    Ok(url)
+}
