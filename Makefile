@@ -70,7 +70,7 @@ soak-full:
 
 # Loses the bus, the store's rows and what came after a snapshot, and says how long each takes to be put right.
 drill:
-	$(CARGO) build --package tests --bin syncwell-drill
+	$(CARGO) build --workspace --bins
 	python3 tests/stack/stack.py run -- target/debug/syncwell-drill --records 1000
 
 # On real servers, beside a bare relay and a Kafka Streams program doing the same: ratios out of one run.
