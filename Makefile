@@ -5,6 +5,8 @@ CARGO ?= cargo
 # How much `make soak` does: full (about half an hour) or small (a few minutes).
 SIZE ?= full
 VENV := target/venv
+# The binaries as `cargo test --workspace` builds them: nothing is compiled twice.
+AS_TESTED := --workspace --bins --tests
 
 build:
 	$(CARGO) build --release
@@ -34,7 +36,7 @@ foreign: $(VENV)/ready
 
 # Where no Docker engine runs, docker-compose.yml is checked against the Compose Specification and the binary.
 compose: $(VENV)/ready
-	$(CARGO) build --workspace --bins
+	$(CARGO) build $(AS_TESTED)
 	$(VENV)/bin/python tests/compose_check.py target/debug/syncwell
 
 $(VENV)/ready: requirements.txt
@@ -60,7 +62,7 @@ bench:
 soak: soak-$(SIZE)
 
 soak-small:
-	$(CARGO) build --workspace --bins
+	$(CARGO) build $(AS_TESTED)
 	python3 tests/stack/stack.py run -- target/debug/syncwell-soak --size small
 
 soak-full:
@@ -70,7 +72,7 @@ soak-full:
 
 # Loses the bus, the store's rows and what came after a snapshot, and says how long each takes to be put right.
 drill:
-	$(CARGO) build --workspace --bins
+	$(CARGO) build $(AS_TESTED)
 	python3 tests/stack/stack.py run -- target/debug/syncwell-drill --records 1000
 
 # On real servers, beside a bare relay and a Kafka Streams program doing the same: ratios out of one run.
