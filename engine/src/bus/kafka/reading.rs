@@ -7,7 +7,7 @@ use rdkafka::{
     ClientContext, Message, Offset, TopicPartitionList,
     client::Client,
     consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
 };
 use std::{
     ops::Range,
@@ -29,7 +29,7 @@ pub(super) fn read(
 ) -> Result<Vec<(i64, Bytes)>, Unreachable> {
     let fail = |err: KafkaError| Unreachable(format!("partition {partition} of {topic} cannot be read: {err}"));
     let consumer: BaseConsumer = settings.consumer("reading").create().map_err(fail)?;
-    let (low, high) = consumer.fetch_watermarks(topic, partition, ANSWER_MAX).map_err(fail)?;
+    let (low, high) = watermarks(consumer.client(), topic, partition).map_err(fail)?;
     let from = offsets.start.max(low);
     let to = offsets.end.max(low.saturating_add(1)).min(high);
     let mut found = Vec::new();
@@ -63,12 +63,29 @@ pub(super) fn read(
     }
 }
 
+/// The first offset of a partition and the one after its last. A partition that was just made, or whose broker has just
+/// gone, has a leader in a moment: that is waited for.
+fn watermarks<C: ClientContext>(client: &Client<C>, topic: &str, partition: i32) -> Result<(i64, i64), KafkaError> {
+    let begun = Instant::now();
+    loop {
+        match client.fetch_watermarks(topic, partition, ANSWER_MAX) {
+            Err(err) if has_no_leader(&err) && begun.elapsed() < ANSWER_MAX => std::thread::sleep(LOOK),
+            answer => return answer,
+        }
+    }
+}
+
+fn has_no_leader(err: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
+    matches!(err.rdkafka_error_code(), Some(LeaderNotAvailable | NotLeaderForPartition))
+}
+
 /// What each partition of a topic holds, by number. Blocks.
 pub(super) fn held<C: ClientContext>(client: &Client<C>, topic: &str) -> Result<Vec<Range<i64>>, Unreachable> {
     let fail = |err: KafkaError| Unreachable(format!("what {topic} holds cannot be asked for: {err}"));
     let metadata = client.fetch_metadata(Some(topic), ANSWER_MAX).map_err(fail)?;
     let mut partitions: Vec<i32> = metadata.topics().iter().flat_map(|it| it.partitions()).map(|it| it.id()).collect();
     partitions.sort_unstable();
-    let span = |id: i32| client.fetch_watermarks(topic, id, ANSWER_MAX).map(|(low, high)| low..high).map_err(fail);
+    let span = |id: i32| watermarks(client, topic, id).map(|(low, high)| low..high).map_err(fail);
     partitions.into_iter().map(span).collect()
 }
