@@ -1,6 +1,9 @@
 //! The faults, each committed under load.
 
-use super::cluster::{CUT_USER, CUT_WORKER, Cluster, is_root};
+use super::{
+    cluster::{CUT_USER, CUT_WORKER, Cluster, is_root},
+    servers::Servers,
+};
 use ::tests::Outside;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
@@ -93,6 +96,11 @@ impl Fault {
     /// Whether it goes beyond what is promised of destinations of class C.
     pub(crate) fn is_beyond_the_bound(self) -> bool {
         self == Self::FreezeLong
+    }
+
+    /// Whether nobody can work while it lasts: the one server of its kind is away.
+    pub(crate) fn takes_from_all(self, servers: &Servers) -> bool {
+        self == Self::Database || (self == Self::Broker && servers.n_brokers() == 1)
     }
 
     /// Those of a small run, those that leave claims behind first.

@@ -172,8 +172,13 @@ async fn round(
     // The fault comes into the middle of the load.
     let enough = usize::try_from(shares.people).unwrap_or(usize::MAX) / 4;
     book.settled_in(number, enough.max(1), Duration::from_secs(60)).await;
+    let begun = Instant::now();
     let told = fault.commit(field).await?;
     let over = Instant::now();
+    if fault.takes_from_all(&field.cluster.servers) {
+        row.away_s = begun.elapsed().as_secs_f64();
+        row.remarks.push(format!("away for {:.0} s", row.away_s));
+    }
     row.remarks.extend(told);
     loading.await?.context("give the load")?;
     let gone = watch.no_backlog_within(BACKLOG_MAX).await;

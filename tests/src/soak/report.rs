@@ -7,7 +7,7 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 use topology::cli::print::{self, table};
 
-/// The longest that a partition may stall, seconds.
+/// The longest that a partition may stall, seconds, beyond the time in which a server that all need is away itself.
 const STALL_MAX_S: f64 = 30.0;
 
 /// What came of a round.
@@ -32,6 +32,8 @@ pub(crate) struct Row {
     pub(crate) sent_again: u32,
     /// The longest time in which a partition with a backlog did not move.
     pub(crate) stall_s: f64,
+    /// How long a server that all need was away.
+    pub(crate) away_s: f64,
     /// From the end of the fault to the end of the last sync.
     pub(crate) recovery_s: f64,
     pub(crate) remarks: Vec<String>,
@@ -54,8 +56,8 @@ impl Row {
     }
 
     fn is_good(&self) -> bool {
-        self.left_out.is_some()
-            || (self.lost + self.doubled + self.out_of_order == 0 && self.stall_s <= STALL_MAX_S && self.syncs > 0)
+        let is_moving = self.stall_s - self.away_s <= STALL_MAX_S;
+        self.left_out.is_some() || (self.lost + self.doubled + self.out_of_order == 0 && is_moving && self.syncs > 0)
     }
 
     fn cells(&self) -> Vec<String> {

@@ -46,6 +46,12 @@ enum Answered {
     Nothing,
 }
 
+/// When to look again at a row that somebody else claimed: soon while the claim is young, for whoever is at work closes
+/// it in seconds, and less and less often, for whoever is not leaves it for the whole quarantine.
+fn next_look(claimed_at: Instant, now: Instant) -> Instant {
+    now.plus(now.since(claimed_at).max(SEND_MAX))
+}
+
 /// Whether the visit goes on after a step.
 enum Next<T> {
     Go(T),
@@ -114,7 +120,7 @@ impl Write {
             Some(open) => {
                 let free_at = open.at.plus(self.quarantine(job));
                 if at < free_at {
-                    return Ok(Next::Stop(Progress::Due(free_at)));
+                    return Ok(Next::Stop(Progress::Due(next_look(open.at, at).min(free_at))));
                 }
                 if class == Delivery::Once {
                     let lost = Ending::unknown(Reason::AnswerLost);
