@@ -10,6 +10,9 @@ use tracing::warn;
 const KIND: &str = "replay_lease";
 /// How long a lease lasts that is not renewed.
 const LEASE: Duration = Duration::from_secs(30);
+/// How long a lease may be given back after its replay has ended, and the pause between two looks.
+const ENDING_MAX: Duration = Duration::from_secs(1);
+const ENDING_PAUSE: Duration = Duration::from_millis(50);
 /// How often it is renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 
@@ -28,14 +31,22 @@ pub(super) struct Running {
 }
 
 impl Replays {
-    /// Claims a replay for this process; `None` while it runs somewhere.
+    /// Claims a replay for this process; `None` while it runs somewhere. How it ended is noted before its lease is given
+    /// back, so one that seems to run still may be done: that is waited for a moment.
     pub(super) async fn claim(&self, name: &str) -> Result<Option<Running>, Unreachable> {
-        let found = self.lease(name).await?;
-        if found.is_some_and(|it| it.1.until > self.now()) {
-            return Ok(None);
+        let begun = tokio::time::Instant::now();
+        loop {
+            let found = self.lease(name).await?;
+            if found.is_none_or(|it| it.1.until <= self.now()) {
+                let version = found.map_or(0, |it| it.0);
+                let mut running = Running { replays: self.clone(), name: name.into(), version };
+                return Ok(running.renew().await?.then_some(running));
+            }
+            if begun.elapsed() > ENDING_MAX {
+                return Ok(None);
+            }
+            tokio::time::sleep(ENDING_PAUSE).await;
         }
-        let mut running = Running { replays: self.clone(), name: name.into(), version: found.map_or(0, |it| it.0) };
-        Ok(running.renew().await?.then_some(running))
     }
 
     /// Whether a replay runs in any process; one that died is thought to for half a minute.

@@ -105,10 +105,11 @@ impl Replays {
             Err(err) => (replay.state, replay.error) = (ReplayState::Failed, Some(err.to_string())),
         }
         replay.repair = Some(done);
-        running.end().await;
         if let Err(err) = self.put(&replay).await {
             tracing::warn!(%err, "how a repair ended could not be noted; begin it again");
         }
+        // Last: what neither runs nor has ended was interrupted.
+        running.end().await;
     }
 
     async fn repair(&self, name: &str, done: &mut Repaired) -> Result<(), Unreachable> {

@@ -110,10 +110,11 @@ impl Replays {
             }
             Err(err) => (replay.error, replay.state) = (Some(err.to_string()), ReplayState::Failed),
         }
-        running.end().await;
         if let Err(err) = self.put(&replay).await {
             tracing::warn!(%err, "how a shadow ended could not be noted; begin it again");
         }
+        // Last: what neither runs nor has ended was interrupted.
+        running.end().await;
     }
 
     async fn shadow(&self, replay: &Replay) -> Result<(Totals, String), ReplayError> {
