@@ -334,12 +334,8 @@ async fn any_cut_and_any_repetition_give_the_same_log() {
 async fn later_is_a_timer_and_its_firing_delivers_again() {
     let bench = Bench::new();
     let at = T0.plus(Duration::from_secs(60));
-    bench.says.lock().unwrap().push(Some(Answer::Later(Later { at: Some(at), gives_up: None })));
-    let id = requested(sync(1)).head.id;
-    bench.accept(sync(1)).await;
-    let _running = bench.start();
+    let (id, _running) = bench.put_off().await;
     let timer = async || bench.store.timers.get("fetch", id).await.unwrap();
-    bench.until("the timer is written", async || timer().await.is_some()).await;
     let expected =
         Timer { stage: "fetch".into(), event: id, subject: subject(), sync: sync(1), at, attempts: 0, first_at: T0 };
     assert_eq!(timer().await, Some(expected));

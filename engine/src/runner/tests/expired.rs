@@ -21,14 +21,9 @@ fn expired() -> Vec<(String, Option<Reason>)> {
 #[tokio::test]
 async fn a_timer_whose_event_is_no_longer_kept_ends_it() {
     let bench = Bench::new();
-    let at = T0.plus(Duration::from_secs(60));
-    bench.says.lock().unwrap().push(Some(Answer::Later(Later { at: Some(at), gives_up: None })));
-    let id = requested(sync(1)).head.id;
-    bench.accept(sync(1)).await;
     let mut ends = bench.listen(topics::outcomes(Lane::Hot).name).await;
-    let _running = bench.start();
+    let (id, _running) = bench.put_off().await;
     let timer = async || bench.store.timers.get("fetch", id).await.unwrap();
-    bench.until("the timer is written", async || timer().await.is_some()).await;
     bench.gone.lock().unwrap().insert(id);
     bench.hands.advance(Duration::from_secs(60));
     bench.until("it ends", async || outcomes(&bench).await == expired()).await;
