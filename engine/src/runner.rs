@@ -127,10 +127,12 @@ impl Runner {
     }
 
     async fn republish_sync(&self, subject: &Subject, sync: SyncId) -> Result<usize, Unreachable> {
+        // In this order: others work on the sync meanwhile, and what is open now must be among the events that are kept,
+        // or it would be taken for expired.
+        let open = self.store.log.open(subject, sync).await?;
         let events = self.store.log.events(subject, sync).await?;
         // Before anything goes on: a step may stand whose roots were never begun.
         let mut messages = self.begin_roots(subject, sync, &events).await?;
-        let open = self.store.log.open(subject, sync).await?;
         for (id, topic) in &open {
             if !self.waits_for_bus(*id, *topic).await? {
                 continue;

@@ -169,6 +169,7 @@ struct Bench {
     repeats: bool,
     waits: Waits,
     gone: Arc<Mutex<HashSet<EventId>>>,
+    meanwhile: Arc<Mutex<Option<Step>>>,
     _directory: tempfile::TempDir,
 }
 
@@ -201,8 +202,10 @@ impl Bench {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut store = SqliteStore::open(directory.path()).unwrap();
-        let (cuts, gone) = (Arc::new(Cuts::default()), Arc::<Mutex<HashSet<EventId>>>::default());
-        store.log = Arc::new(CutLog { inner: store.log, cuts: cuts.clone(), gone: gone.clone() });
+        let cuts = Arc::new(Cuts::default());
+        let (gone, meanwhile) = (Arc::<Mutex<HashSet<EventId>>>::default(), Arc::<Mutex<Option<Step>>>::default());
+        let (log, cut) = (store.log, cuts.clone());
+        store.log = Arc::new(CutLog { inner: log, cuts: cut, gone: gone.clone(), meanwhile: meanwhile.clone() });
         let (clock, hands) = Clock::manual(T0);
         let (says, bus) = (Arc::default(), MemoryBus::new());
         Self {
@@ -215,6 +218,7 @@ impl Bench {
             repeats: false,
             waits: Waits::default(),
             gone,
+            meanwhile,
             _directory: directory,
         }
     }

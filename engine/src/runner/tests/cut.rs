@@ -75,9 +75,19 @@ pub(super) struct CutLog {
     pub(super) cuts: Arc<Cuts>,
     /// Events whose content is no longer kept.
     pub(super) gone: Arc<Mutex<HashSet<EventId>>>,
+    /// What another process appends as soon as a sync has been looked at.
+    pub(super) meanwhile: Arc<Mutex<Option<Step>>>,
 }
 
 impl CutLog {
+    async fn go_on_elsewhere(&self) -> Result<(), Unreachable> {
+        let step = self.meanwhile.lock().unwrap().take();
+        match step {
+            Some(step) => self.inner.append(step).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     fn is_kept(&self, event: &Logged) -> bool {
         !self.gone.lock().unwrap().contains(&event.id)
     }
@@ -94,11 +104,14 @@ impl Log for CutLog {
     }
 
     async fn open(&self, subject: &Subject, sync: SyncId) -> Result<Vec<(EventId, TopicName)>, Unreachable> {
-        self.inner.open(subject, sync).await
+        let open = self.inner.open(subject, sync).await?;
+        self.go_on_elsewhere().await?;
+        Ok(open)
     }
 
     async fn events(&self, subject: &Subject, sync: SyncId) -> Result<Vec<Logged>, Unreachable> {
         let all = self.inner.events(subject, sync).await?;
+        self.go_on_elsewhere().await?;
         Ok(all.into_iter().filter(|it| self.is_kept(it)).collect())
     }
 

@@ -53,3 +53,20 @@ async fn a_sync_of_which_nothing_is_kept_is_closed() {
     lost.until("it is closed", is_closed).await;
     assert_eq!(lost.runner().republish_open().await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn what_another_process_appends_meanwhile_is_not_taken_for_expired() {
+    let bench = Bench::new();
+    bench.accept(sync(1)).await;
+    // While the open events are looked for, a stage goes on to the next page.
+    let first = requested(sync(1));
+    let next = Envelope { head: first.head.derive("fetch", 1, T0), ..first.clone() };
+    let key = StepKey { subject: subject(), sync: sync(1), stage: "fetch".into(), cause: first.head.id };
+    let outputs = vec![logged(&next, topics::requested(Lane::Hot).name)];
+    let step = Step { key, at: T0, bearing: Bearing::Within, outputs, roots: Vec::new() };
+    *bench.meanwhile.lock().unwrap() = Some(step);
+    assert_eq!(bench.runner().republish_open().await.unwrap(), 1, "what was open is published, and once too often");
+    assert_eq!(outcomes(&bench).await, [], "nothing has ended");
+    let open = bench.store.log.open(&subject(), sync(1)).await.unwrap();
+    assert_eq!(open, [(next.head.id, topics::requested(Lane::Hot).name)], "the next page is waited for");
+}
