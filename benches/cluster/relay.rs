@@ -55,12 +55,13 @@ fn pass_on(way: &Way, stop: &AtomicBool) -> Result<()> {
         .set("isolation.level", "read_committed")
         .set("queued.max.messages.kbytes", "16384")
         .set("fetch.wait.max.ms", "100")
+        .set("fetch.queue.backoff.ms", "20")
         .create()?;
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &way.brokers)
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("linger.ms", "2")
+        .set("linger.ms", "5")
         .set("compression.type", "lz4")
         .set("partitioner", "murmur2_random")
         .create()?;

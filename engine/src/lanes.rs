@@ -1,94 +1,161 @@
 //! Which inputs may be worked on now: those of one lane one after the other, at most so many lanes of a person and so
 //! many in all.
 
+use slab::Slab;
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     hash::Hash,
+    sync::Arc,
 };
 
-/// Waiting inputs by lane.
+/// Waiting inputs by lane. Keys are looked up when an input comes and when a lane ends; in between everything goes by
+/// places.
 #[derive(Debug)]
 pub(crate) struct Lanes<K, P, T> {
     per_person: usize,
     in_all: usize,
-    queues: HashMap<K, VecDeque<T>>,
-    people: HashMap<K, P>,
-    active: HashSet<K>,
-    running: HashMap<P, usize>,
+    n_active: usize,
+    places: HashMap<Arc<K>, Place>,
+    lanes: Slab<Lane<K, T>>,
+    people: HashMap<Arc<P>, usize>,
+    /// How many lanes of a person there are, and how many of them are active.
+    counts: Slab<Person<P>>,
     /// Lanes that have an input and are not active, in order of arrival.
-    ready: VecDeque<K>,
+    ready: VecDeque<Place>,
 }
 
-impl<K: Clone + Eq + Hash, P: Clone + Eq + Hash, T> Lanes<K, P, T> {
+/// Where a lane is, as long as it has inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(usize);
+
+#[derive(Debug)]
+struct Lane<K, T> {
+    key: Arc<K>,
+    person: usize,
+    queue: VecDeque<T>,
+    is_active: bool,
+}
+
+#[derive(Debug)]
+struct Person<P> {
+    key: Arc<P>,
+    n_lanes: usize,
+    n_active: usize,
+}
+
+impl<K: Eq + Hash, P: Eq + Hash, T> Lanes<K, P, T> {
     pub(crate) fn new(per_person: usize, in_all: usize) -> Self {
         Self {
             per_person,
             in_all,
-            queues: HashMap::new(),
+            n_active: 0,
+            places: HashMap::new(),
+            lanes: Slab::new(),
             people: HashMap::new(),
-            active: HashSet::new(),
-            running: HashMap::new(),
+            counts: Slab::new(),
             ready: VecDeque::new(),
         }
     }
 
     /// An input came in.
     pub(crate) fn push(&mut self, lane: K, person: P, input: T) {
-        let queue = self.queues.entry(lane.clone()).or_default();
-        queue.push_back(input);
-        if queue.len() == 1 && !self.active.contains(&lane) {
-            self.ready.push_back(lane.clone());
+        let place = match self.places.get(&lane) {
+            Some(place) => *place,
+            None => self.open(lane, person),
+        };
+        let Some(lane) = self.lanes.get_mut(place.0) else { return };
+        lane.queue.push_back(input);
+        if lane.queue.len() == 1 && !lane.is_active {
+            self.ready.push_back(place);
         }
-        self.people.insert(lane, person);
+    }
+
+    fn open(&mut self, lane: K, person: P) -> Place {
+        let person = match self.people.get(&person) {
+            Some(place) => *place,
+            None => {
+                let key = Arc::new(person);
+                let place = self.counts.insert(Person { key: key.clone(), n_lanes: 0, n_active: 0 });
+                self.people.insert(key, place);
+                place
+            }
+        };
+        self.counts[person].n_lanes += 1;
+        let key = Arc::new(lane);
+        let lane = Lane { key: key.clone(), person, queue: VecDeque::new(), is_active: false };
+        let place = Place(self.lanes.insert(lane));
+        self.places.insert(key, place);
+        place
     }
 
     /// The next input to be worked on, if one may begin now.
-    pub(crate) fn start(&mut self) -> Option<(K, T)> {
-        if self.active.len() >= self.in_all {
+    pub(crate) fn start(&mut self) -> Option<(Place, T)> {
+        if self.n_active >= self.in_all {
             return None;
         }
-        let free =
-            |it: &K| self.people.get(it).is_some_and(|it| self.running.get(it).copied().unwrap_or(0) < self.per_person);
-        let index = self.ready.iter().position(free)?;
-        let lane = self.ready.remove(index)?;
-        let input = self.queues.get_mut(&lane)?.pop_front()?;
-        if let Some(person) = self.people.get(&lane) {
-            *self.running.entry(person.clone()).or_default() += 1;
-        }
-        self.active.insert(lane.clone());
-        Some((lane, input))
+        let is_free = |it: &Place| self.counts[self.lanes[it.0].person].n_active < self.per_person;
+        let index = self.ready.iter().position(is_free)?;
+        let place = self.ready.remove(index)?;
+        let lane = self.lanes.get_mut(place.0)?;
+        let input = lane.queue.pop_front()?;
+        lane.is_active = true;
+        self.counts[lane.person].n_active += 1;
+        self.n_active += 1;
+        Some((place, input))
     }
 
-    /// The input of a lane is done with.
-    pub(crate) fn done(&mut self, lane: &K) {
-        self.active.remove(lane);
-        if let Some(person) = self.people.get(lane)
-            && let Some(running) = self.running.get_mut(person)
-        {
-            *running -= 1;
-            if *running == 0 {
-                self.running.remove(person);
-            }
-        }
-        if self.queues.get(lane).is_some_and(|it| !it.is_empty()) {
-            self.ready.push_back(lane.clone());
+    /// The input of a lane that was started is done with.
+    pub(crate) fn done(&mut self, place: Place) {
+        let lane = &mut self.lanes[place.0];
+        lane.is_active = false;
+        self.counts[lane.person].n_active -= 1;
+        self.n_active -= 1;
+        if lane.queue.is_empty() {
+            self.close(place);
         } else {
-            self.queues.remove(lane);
-            self.people.remove(lane);
+            self.ready.push_back(place);
+        }
+    }
+
+    fn close(&mut self, place: Place) {
+        let lane = self.lanes.remove(place.0);
+        self.places.remove(&lane.key);
+        let person = &mut self.counts[lane.person];
+        person.n_lanes -= 1;
+        if person.n_lanes == 0 {
+            let person = self.counts.remove(lane.person);
+            self.people.remove(&person.key);
         }
     }
 
     /// Drops what has not begun.
     pub(crate) fn clear(&mut self) {
-        self.queues.clear();
-        self.ready.clear();
+        for place in std::mem::take(&mut self.ready) {
+            self.close(place);
+        }
+        self.lanes.iter_mut().for_each(|(_, it)| it.queue.clear());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Lanes;
+    use super::{Lanes, Place};
     use proptest::prelude::*;
+
+    #[test]
+    fn what_has_not_begun_is_dropped_and_what_has_may_end() {
+        let mut lanes = Lanes::new(1, 9);
+        for (person, input) in [(1, 'a'), (1, 'b'), (2, 'c'), (2, 'd')] {
+            lanes.push(person, person, input);
+        }
+        let (first, input) = lanes.start().unwrap();
+        assert_eq!(input, 'a');
+        lanes.clear();
+        assert!(lanes.start().is_none());
+        lanes.done(first);
+        lanes.push(1, 1, 'e');
+        assert_eq!(lanes.start().unwrap().1, 'e', "it goes on with what comes");
+    }
 
     proptest! {
         #[test]
@@ -99,13 +166,13 @@ mod tests {
             for (index, (person, lane)) in pushes.iter().enumerate() {
                 lanes.push((*person, *lane), *person, index);
             }
-            let (mut running, mut taken) = (Vec::<((u8, u8), usize)>::new(), Vec::new());
+            let (mut running, mut taken) = (Vec::<((u8, u8), usize, Place)>::new(), Vec::new());
             let mut state = seed;
             loop {
-                while let Some(started) = lanes.start() {
-                    running.push(started);
+                while let Some((place, index)) = lanes.start() {
+                    running.push((pushes[index], index, place));
                     prop_assert!(running.len() <= in_all);
-                    for (lane, _) in &running {
+                    for (lane, ..) in &running {
                         prop_assert!(running.iter().filter(|it| it.0 == *lane).count() == 1);
                         prop_assert!(running.iter().filter(|it| it.0.0 == lane.0).count() <= per_person);
                     }
@@ -113,7 +180,7 @@ mod tests {
                 if running.is_empty() { break }
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let done = running.remove((state >> 33) as usize % running.len());
-                lanes.done(&done.0);
+                lanes.done(done.2);
                 taken.push(done);
             }
             prop_assert_eq!(taken.len(), pushes.len());

@@ -67,13 +67,13 @@ impl Kek {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     /// It was made with another key.
-    #[error("the vault key does not open this vault: give the key that it was made with, or start with an empty store")]
+    #[error("the vault key does not open this vault; give the key that it was made with, or start with an empty store")]
     WrongKey,
     /// It was made with a key, and none is given.
-    #[error("this vault is sealed and no vault key is given: give the key that it was made with")]
+    #[error("this vault is sealed and no vault key is given; give the key that it was made with")]
     MissingKey,
     /// It has no key yet, and none is given.
-    #[error("no vault key is given: make one with `openssl rand -hex 32` and keep it")]
+    #[error("no vault key is given; make one with `openssl rand -hex 32` and keep it")]
     NoKey,
     /// Its store cannot be reached.
     #[error(transparent)]

@@ -16,7 +16,7 @@ use apache_avro::{
     writer::datum::GenericDatumWriter,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt, sync::LazyLock};
+use std::{cell::Cell, fmt, sync::LazyLock};
 
 /// What a schema describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -204,13 +204,26 @@ pub const FRAME_BYTES: usize = 5;
 /// If a type and its schema disagree, which the golden tests exclude.
 #[must_use]
 pub fn encode<T: Framed>(value: &T) -> Vec<u8> {
+    thread_local! {
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
     let parsed = parsed(T::SUBJECT);
-    let mut bytes = Vec::with_capacity(512);
-    bytes.push(0);
-    bytes.extend_from_slice(&parsed.published.id.to_be_bytes());
-    parsed.writer.write_ser(&mut bytes, value).expect("a golden test writes every type with its schema");
+    // How long it will be, nobody knows before: it is written where there is room, and taken from there as it is.
+    let mut scratch = SCRATCH.take();
+    scratch.clear();
+    scratch.push(0);
+    scratch.extend_from_slice(&parsed.published.id.to_be_bytes());
+    parsed.writer.write_ser(&mut scratch, value).expect("a golden test writes every type with its schema");
+    if scratch.capacity() > SCRATCH_BYTES_MAX {
+        return scratch;
+    }
+    let bytes = scratch.as_slice().to_vec();
+    SCRATCH.set(scratch);
     bytes
 }
+
+/// The most that a thread keeps at hand for what it writes next.
+const SCRATCH_BYTES_MAX: usize = 256 << 10;
 
 /// Reads a framed value with the schema it was written with.
 ///

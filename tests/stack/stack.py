@@ -162,8 +162,10 @@ log.cleaner.dedupe.buffer.size=10485760
 
 
 def cassandra(directory):
+    """A node. Its port takes clients with TLS and clients without."""
     jars = fetch("cassandra")
     port, storage = free_port(), free_port()
+    keys = certificate(directory, "node", "-validity", "3650")
     (directory / "cassandra.yaml").write_text(f"""
 cluster_name: syncwell
 num_tokens: 1
@@ -190,6 +192,12 @@ concurrent_reads: 16
 concurrent_writes: 16
 compaction_throughput: 32MiB/s
 paxos_variant: v2
+client_encryption_options:
+  enabled: true
+  optional: true
+  keystore: {keys}
+  keystore_password: testing
+  store_type: PKCS12
 seed_provider:
   - class_name: org.apache.cassandra.locator.SimpleSeedProvider
     parameters:
@@ -201,7 +209,7 @@ seed_provider:
                "-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.superuser_setup_delay_ms=0",
                "-Djava.net.preferIPv4Stack=true", "-cp", f"{HERE / 'log4j'}:{jars}/*",
                "org.apache.cassandra.service.CassandraDaemon"]
-    return {"command": command, "port": port}
+    return {"command": command, "port": port, "ca": str(directory / "node.pem")}
 
 
 def registry(directory):
@@ -313,6 +321,7 @@ class Stack:
             "SYNCWELL_TEST_CA": brokers[0]["ca"],
             "SYNCWELL_TEST_CA_EXPIRED": brokers[0]["ca_expired"],
             "SYNCWELL_TEST_STORE": f"scylla://cassandra:cassandra@127.0.0.1:{self.servers['cassandra']['port']}",
+            "SYNCWELL_TEST_STORE_CA": self.servers["cassandra"]["ca"],
             "SYNCWELL_TEST_REGISTRY": f"http://127.0.0.1:{self.servers['registry']['port']}/apis/ccompat/v7",
             "SYNCWELL_TEST_STACK": str(self.directory),
         }

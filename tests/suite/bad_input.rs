@@ -29,9 +29,9 @@ type Case<'a> = (&'a str, Config, Fares, &'a [&'a str]);
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_said_in_one_line_with_the_next_step() -> Result<()> {
     let Some(site) = Site::new().await? else { return Ok(()) };
-    let names =
-        ["SYNCWELL_TEST_BUS_SECURE", "SYNCWELL_TEST_BUS_EXPIRED", "SYNCWELL_TEST_CA", "SYNCWELL_TEST_CA_EXPIRED"];
-    let [Some(secure), Some(expired), Some(ca), Some(ca_expired)] = names.map(servers::named) else { return Ok(()) };
+    let names = ["BUS_SECURE", "BUS_EXPIRED", "CA", "CA_EXPIRED", "STORE_CA"].map(|it| format!("SYNCWELL_TEST_{it}"));
+    let named = names.each_ref().map(|it| servers::named(it));
+    let [Some(secure), Some(expired), Some(ca), Some(ca_expired), Some(store_ca)] = named else { return Ok(()) };
     let good = site.config.clone();
     let namespace = good.bus.rsplit('/').next().context("a namespace")?.to_owned();
     let keyspace = good.store.rsplit('/').next().context("a keyspace")?.to_owned();
@@ -48,13 +48,14 @@ async fn what_is_wrong_is_said_in_one_line_with_the_next_step() -> Result<()> {
         let (_, at) = good.store.rsplit_once('@').unwrap_or(("", good.store.trim_start_matches("scylla://")));
         Config { store: format!("scylla://{user}:{password}@{at}"), ..good.clone() }
     };
+    let through = |query: &str| Config { store: format!("{}?{query}", good.store), ..good.clone() };
     let old = [("security.protocol", "SSL"), ("ssl.ca.location", &*ca_expired)];
     let other_registry = Config { registry: Some(other_schemas()?), ..good.clone() };
     let role = format!("r{keyspace}");
     site.cql(&format!("CREATE ROLE {role} WITH PASSWORD = 'canary-1' AND LOGIN = true")).await?;
 
     use Fares::{Ends, Waits};
-    let cases: [Case<'_>; 10] = [
+    let cases: [Case<'_>; 13] = [
         ("no bus", bus(&format!("kafka://{nobody}"), &[]), Waits, &["kafka", &nobody.to_string()]),
         ("no such scheme", Config { bus: "kafak://x".into(), ..good.clone() }, Ends(78), &["kafak", "kafka://"]),
         ("no store", Config { store: format!("scylla://{nobody}/x"), ..good.clone() }, Waits, &[&nobody.to_string()]),
@@ -64,11 +65,14 @@ async fn what_is_wrong_is_said_in_one_line_with_the_next_step() -> Result<()> {
             Waits,
             &["registry", &nobody.to_string()],
         ),
-        ("a wrong password of the bus", login("canary-2"), Ends(1), &["sasl.password"]),
-        ("an expired certificate", bus(&expired, &old), Ends(1), &["expired", "certificate"]),
-        ("a wrong password of the store", as_user("cassandra", "canary-3"), Ends(1), &["password"]),
-        ("a keyspace without a right", as_user(&role, "canary-1"), Ends(1), &[&keyspace, "GRANT"]),
-        ("a registry with other schemas", other_registry, Ends(1), &["registry", "another schema"]),
+        ("a wrong password of the bus", login("canary-2"), Ends(78), &["sasl.password"]),
+        ("an expired certificate", bus(&expired, &old), Ends(78), &["expired", "certificate"]),
+        ("a wrong password of the store", as_user("cassandra", "canary-3"), Ends(78), &["password"]),
+        ("a certificate by another authority", through(&format!("ca={ca}")), Ends(78), &["certificate", "?ca="]),
+        ("no such authorities", through("ca=/nowhere.pem"), Ends(78), &["/nowhere.pem", "PEM"]),
+        ("no such data center", through("dc=mars"), Ends(78), &["mars", "datacenter1"]),
+        ("a keyspace without a right", as_user(&role, "canary-1"), Ends(78), &[&keyspace, "GRANT"]),
+        ("a registry with other schemas", other_registry, Ends(78), &["registry", "another schema"]),
         ("no keyspace", Config { store: format!("{}x", good.store), ..good.clone() }, Waits, &["store migrate"]),
     ];
     let mut wrong = BTreeMap::new();
@@ -76,13 +80,18 @@ async fn what_is_wrong_is_said_in_one_line_with_the_next_step() -> Result<()> {
         check(&site, (what, &config, fares, words), &mut wrong).await?;
     }
     site.cql(&format!("DROP ROLE {role}")).await?;
+    // With everything right, TLS and its own data center are a way in.
+    let Said { code, lines } = site.worker(&through(&format!("ca={store_ca}&dc=datacenter1"))).await?;
+    assert!(code.is_none() && lines.iter().any(|it| it.contains("is up at")), "{code:?} {lines:?}");
+    let other_key = Config { key: Some("cd".repeat(32)), key_file: None, ..good.clone() };
+    check(&site, ("another key", &other_key, Ends(78), &["vault key", "made with"]), &mut wrong).await?;
     site.cql(&format!("INSERT INTO {keyspace}.migrations (id, version, done_at) VALUES (0, 99, 0)")).await?;
-    check(&site, ("newer tables", &good, Ends(1), &["99", "newer"]), &mut wrong).await?;
+    check(&site, ("newer tables", &good, Ends(78), &["99", "newer"]), &mut wrong).await?;
     site.cql(&format!("DELETE FROM {keyspace}.migrations WHERE id = 0")).await?;
     check(&site, ("older tables", &good, Waits, &["store migrate"]), &mut wrong).await?;
     site.cql(&format!("INSERT INTO {keyspace}.migrations (id, version, done_at) VALUES (0, 1, 0)")).await?;
     site.more_partitions(&format!("{namespace}.settled"), 12).await?;
-    check(&site, ("another number of partitions", &good, Ends(1), &["settled", "12", "8"]), &mut wrong).await?;
+    check(&site, ("another number of partitions", &good, Ends(78), &["settled", "12", "8"]), &mut wrong).await?;
     let said: Vec<_> = wrong.iter().map(|(what, said)| format!("{what}: {said}")).collect();
     assert!(wrong.is_empty(), "{}", said.join("\n"));
     Ok(())

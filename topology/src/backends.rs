@@ -17,7 +17,7 @@ use engine::{
         scylla::{OpenError, ScyllaStore, address::Address},
         sqlite::SqliteStore,
     },
-    vault::{Kek, Vault},
+    vault::{Kek, Vault, VaultError},
 };
 use std::{
     fs,
@@ -72,18 +72,25 @@ impl Backends {
                 return Err(ConfigError(anyhow!("store: no memory is called {other}; {known}")).into());
             }
         };
-        let vault = Vault::open(store.vault.clone(), key(config)?).await.context("open the vault")?;
+        let vault = Vault::open(store.vault.clone(), key(config)?).await.map_err(vault_error)?;
         Ok(Self { bus, store, vault, bus_is_lost })
     }
 }
 
-/// What may pass is told apart: a process that starts waits for it.
+/// What may pass is told apart: a process that starts waits for it. Anything else is to be set right by whoever set
+/// this up.
 fn bus_error(err: Refused) -> anyhow::Error {
-    if err.may_pass() { Unreachable(err.to_string()).into() } else { err.into() }
+    if err.may_pass() { Unreachable(err.to_string()).into() } else { ConfigError(err.into()).into() }
 }
 
 fn store_error(err: OpenError) -> anyhow::Error {
-    if err.may_pass() { Unreachable(err.to_string()).into() } else { err.into() }
+    if err.may_pass() { Unreachable(err.to_string()).into() } else { ConfigError(err.into()).into() }
+}
+
+fn vault_error(err: VaultError) -> anyhow::Error {
+    let may_pass = matches!(err, VaultError::Unreachable(_));
+    let err = anyhow::Error::new(err).context("open the vault");
+    if may_pass { err } else { ConfigError(err).into() }
 }
 
 /// What is configured for a `kafka://` bus.

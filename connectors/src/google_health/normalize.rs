@@ -106,12 +106,11 @@ impl Mapper {
 
     fn point(&mut self, point: &Value) {
         self.n_seen += 1;
-        let mut is_known = false;
-        for feed in FEEDS.iter().filter(|it| point.get(it.field).is_some()) {
-            if self.wanted.is_none_or(|it| it == feed.data_type) {
-                is_known = true;
-                self.map(feed, point);
-            }
+        let (mut is_known, wanted) = (false, self.wanted);
+        let is_wanted = |it: &&Feed| wanted.is_none_or(|wanted| wanted == it.data_type);
+        for feed in FEEDS.iter().filter(is_wanted).filter(|it| point.get(it.field).is_some()) {
+            is_known = true;
+            self.map(feed, point);
         }
         if !is_known {
             self.issue(fault("unknown_type", "a point of a type that was not asked for; it was left out"));

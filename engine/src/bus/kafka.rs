@@ -69,7 +69,7 @@ impl KafkaBus {
 #[async_trait]
 impl Bus for KafkaBus {
     async fn publish(&self, messages: Vec<Message>) -> Result<(), Unreachable> {
-        self.outgoing.publish(&messages, &self.names, &self.registry).await
+        self.outgoing.publish(messages, &self.names, &self.registry).await
     }
 
     async fn subscribe(&self, group: &str, topics: &[TopicName]) -> Result<Box<dyn Subscription>, Unreachable> {

@@ -1,6 +1,6 @@
 //! How an event ends that no stage takes, and one that ends early.
 
-use super::{Input, Worker};
+use super::worker::{Input, Worker};
 use crate::{
     bus::{Delivery, Unreachable},
     stage::{Work, lane_of, logged},

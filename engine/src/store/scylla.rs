@@ -62,6 +62,22 @@ pub enum OpenError {
         /// Where.
         hosts: String,
     },
+    /// Its certificate is not one to be trusted.
+    #[error("the certificate of the store at {hosts} is not trusted; give the authority that signed it in ?ca=: {why}")]
+    Untrusted {
+        /// Where.
+        hosts: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No node is in the data center that is preferred, and others are not asked.
+    #[error("no node of the store is in data center {wanted}; correct ?dc=, there are: {known}")]
+    Datacenter {
+        /// The one that is configured.
+        wanted: String,
+        /// Those that there are.
+        known: String,
+    },
     /// The user may not do what is needed.
     #[error(
         "the store's user may not use keyspace {keyspace}; GRANT it SELECT and MODIFY there (`syncwell store migrate` also needs CREATE and ALTER)"

@@ -5,6 +5,7 @@ use crate::bus::{
     Backlog, Message, Unreachable,
     registry::{Refused, Registry},
 };
+use bytes::BytesMut;
 use rdkafka::{
     ClientContext, Message as _, Statistics,
     config::RDKafkaLogLevel,
@@ -12,6 +13,7 @@ use rdkafka::{
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
 };
+use schemas::id::{EventId, Subject};
 use std::{
     fmt,
     sync::{
@@ -148,7 +150,7 @@ impl Outgoing {
     /// Publishes these, in order. Who stops waiting for it takes nothing back.
     pub(super) async fn publish(
         &self,
-        messages: &[Message],
+        messages: Vec<Message>,
         names: &Names,
         registry: &Registry,
     ) -> Result<(), Unreachable> {
@@ -164,12 +166,11 @@ impl Outgoing {
         self.counts.bytes.fetch_add(bytes, Ordering::Relaxed);
         let mut handed = Handed { batch: batch.clone(), n_left: messages.len() };
         let sender = self.producer();
-        let mut scratch = Vec::new();
-        for message in messages {
-            scratch.clear();
-            scratch.extend_from_slice(&message.bytes);
-            registry.put_in(message.topic, &mut scratch);
-            let sent = self.send(&sender, names.topic(message.topic), message, &scratch, &batch).await;
+        for Message { topic, key, id, bytes } in messages {
+            // Whoever made it has mostly let go of it by now.
+            let mut bytes = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+            registry.put_in(topic, &mut bytes);
+            let sent = self.send(&sender, names.topic(topic), (&key, id), &bytes, &batch).await;
             if let Err(err) = sent {
                 // The rest is not tried: order is kept, and all are published again.
                 self.renew(&sender);
@@ -190,15 +191,15 @@ impl Outgoing {
         &self,
         sender: &Sender,
         topic: &str,
-        message: &Message,
+        (key, id): (&Subject, EventId),
         bytes: &[u8],
         batch: &Arc<Batch>,
     ) -> Result<(), KafkaError> {
-        let id = message.id.to_string();
+        let id = id.to_string();
         loop {
             let room = self.counts.room.notified();
             let headers = OwnedHeaders::new().insert(Header { key: "id", value: Some(&id) });
-            let record = BaseRecord::with_opaque_to(topic, batch.clone()).key(&message.key.0).payload(bytes);
+            let record = BaseRecord::with_opaque_to(topic, batch.clone()).key(&key.0).payload(bytes);
             self.counts.count.fetch_add(1, Ordering::Relaxed);
             let Err((err, record)) = sender.send(record.headers(headers)) else { return Ok(()) };
             self.counts.count.fetch_sub(1, Ordering::Relaxed);

@@ -126,7 +126,7 @@ impl Settings {
                 config.set(name, value);
             }
         };
-        or(&mut config, "linger.ms", "2");
+        or(&mut config, "linger.ms", "5");
         or(&mut config, "compression.type", "lz4");
         or(&mut config, "delivery.timeout.ms", "30000");
         or(&mut config, "queue.buffering.max.messages", "100000");
@@ -146,6 +146,8 @@ impl Settings {
         or(&mut config, "heartbeat.interval.ms", HEARTBEAT.as_millis().to_string());
         or(&mut config, "queued.max.messages.kbytes", "16384".into());
         or(&mut config, "fetch.wait.max.ms", "100".into());
+        // When that much is at hand, the library asks again after a whole second, and has long run out by then.
+        or(&mut config, "fetch.queue.backoff.ms", "20".into());
         config
             .set("group.id", group)
             .set("enable.auto.commit", "false")

@@ -12,7 +12,7 @@ use scylla::{
         NewSessionError, PrepareError, RequestAttemptError, UseKeyspaceError,
     },
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,10 +40,32 @@ pub(super) async fn connect(address: &Address) -> Result<Session, OpenError> {
     }
     let away = |why: String| OpenError::Away { hosts: address.hosts.join(","), why };
     let connecting = tokio::time::timeout(CONNECT_TIMEOUT * 2, builder.build());
-    connecting.await.map_err(|_| away("it takes too long".into()))?.map_err(|err| match &err {
-        it if is_refused_login(it) => OpenError::Login { hosts: address.hosts.join(",") },
-        _ => away(err.to_string()),
-    })
+    let connected = connecting.await.map_err(|_| away("it takes too long".into()))?;
+    let session = connected.map_err(|err| {
+        let (failure, hosts) = (last_failure(&err), address.hosts.join(","));
+        if failure.is_some_and(is_refused_login) {
+            OpenError::Login { hosts }
+        } else if let Some(why) = failure.and_then(distrust) {
+            OpenError::Untrusted { hosts, why }
+        } else {
+            away(err.to_string())
+        }
+    })?;
+    if let Some(wanted) = &address.datacenter {
+        is_there(&session, wanted)?;
+    }
+    Ok(session)
+}
+
+/// Nodes elsewhere are never asked, so one at least must be in the data center that is preferred.
+fn is_there(session: &Session, wanted: &str) -> Result<(), OpenError> {
+    let state = session.get_cluster_state();
+    let known: BTreeSet<&str> = state.get_nodes_info().iter().filter_map(|it| it.datacenter.as_deref()).collect();
+    if known.contains(wanted) {
+        return Ok(());
+    }
+    let known = known.into_iter().collect::<Vec<_>>().join(", ");
+    Err(OpenError::Datacenter { wanted: wanted.to_owned(), known })
 }
 
 /// Makes the keyspace the one that statements are about.
@@ -69,18 +91,32 @@ pub(super) fn failed(address: &Address, err: &ExecutionError) -> OpenError {
     OpenError::Failed { shown: address.shown(), why: err.to_string() }
 }
 
-fn is_refused_login(err: &NewSessionError) -> bool {
-    let NewSessionError::MetadataError(MetadataError::ConnectionPoolError(ConnectionPoolError::Broken {
-        last_connection_error: ConnectionError::ConnectionSetupRequestError(err),
-    })) = err
-    else {
-        return false;
-    };
+/// Why the last connection was not made, if one was tried.
+fn last_failure(err: &NewSessionError) -> Option<&ConnectionError> {
+    match err {
+        NewSessionError::MetadataError(MetadataError::ConnectionPoolError(ConnectionPoolError::Broken {
+            last_connection_error,
+        })) => Some(last_connection_error),
+        _ => None,
+    }
+}
+
+fn is_refused_login(err: &ConnectionError) -> bool {
+    let ConnectionError::ConnectionSetupRequestError(err) = err else { return false };
     matches!(
         err.error,
         ConnectionSetupRequestErrorKind::DbError(DbError::AuthenticationError, _)
             | ConnectionSetupRequestErrorKind::MissingAuthentication
     )
+}
+
+/// What is wrong with the node's certificate, if that is what failed.
+fn distrust(err: &ConnectionError) -> Option<String> {
+    let ConnectionError::IoError(err) = err else { return None };
+    match err.get_ref()?.downcast_ref::<rustls::Error>()? {
+        err @ rustls::Error::InvalidCertificate(_) => Some(err.to_string()),
+        _ => None,
+    }
 }
 
 fn tls(path: &Path) -> Result<Arc<ClientConfig>, OpenError> {

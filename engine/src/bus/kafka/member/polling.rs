@@ -93,7 +93,8 @@ impl Polling {
         let (mut batch, mut n_idle) = (Vec::new(), 0);
         let (mut resting, mut ticked, mut told) = (HashSet::new(), Instant::now(), Instant::now());
         while !self.shared.is_stopped() {
-            if !context.pulse.beat() || context.tenures().values().any(|it| !it.is_held()) {
+            let is_due = ticked.elapsed() >= TICK;
+            if !context.pulse.beat() || (is_due && context.tenures().values().any(|it| !it.is_held())) {
                 // A process that was frozen may have been given up by the group: it begins again, with nothing.
                 context.lose();
                 return Err("was silent for too long, and begins again".into());
@@ -116,7 +117,7 @@ impl Polling {
             if context.has_joined.load(Ordering::Acquire) && joining.over() {
                 self.stage.send_replace(Stage::Joined);
             }
-            if ticked.elapsed() >= TICK {
+            if is_due {
                 ticked = Instant::now();
                 if told.elapsed() >= TELL_AGAIN {
                     told = Instant::now();
