@@ -3,7 +3,9 @@ FROM rust:1.95.0-bookworm AS build
 WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/source/target \
-    cargo build --release --locked --package topology \
+    # Kernels for ARM have pages of up to 64 KiB; the allocator is built for one size.
+    if [ "$(uname -m)" = aarch64 ]; then export JEMALLOC_SYS_WITH_LG_PAGE=16; fi \
+    && cargo build --release --locked --package topology \
     && strip --strip-debug -o /syncwell target/release/syncwell \
     && mkdir /data
 

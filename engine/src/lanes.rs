@@ -88,6 +88,11 @@ impl<K: Eq + Hash, P: Eq + Hash, T> Lanes<K, P, T> {
         place
     }
 
+    /// How many lanes wait for their next input to be begun.
+    pub(crate) fn n_ready(&self) -> usize {
+        self.ready.len()
+    }
+
     /// The next input to be worked on, if one may begin now.
     pub(crate) fn start(&mut self) -> Option<(Place, T)> {
         if self.n_active >= self.in_all {

@@ -1,6 +1,6 @@
 //! Runs a topology: recall, process, append, publish, acknowledge.
 //!
-//! Redelivery, crash recovery, idempotency and replay are all in `Worker::make`: before a stage runs, the log is asked
+//! Redelivery, crash recovery, idempotency and replay are all in `Worker::step`: before a stage runs, the log is asked
 //! what that stage made of this event; if it knows, that is the answer.
 
 mod expired;
@@ -55,8 +55,8 @@ impl Runner {
         while stages.join_next().await.is_some() {}
     }
 
-    /// A step's outputs as they are published, once the syncs that it roots have begun.
-    async fn messages(&self, step: &Step) -> Result<Vec<Message>, Unreachable> {
+    /// Publishes a step's outputs and begins the syncs that it roots.
+    async fn publish(&self, step: &Step) -> Result<(), Unreachable> {
         let mut messages = Vec::with_capacity(step.outputs.len() + step.roots.len());
         for root in &step.roots {
             let head = root.event::<Requested>()?.head;
@@ -64,12 +64,6 @@ impl Runner {
             messages.push(message(&step.key.subject, root));
         }
         messages.extend(step.outputs.iter().map(|it| message(&step.key.subject, it)));
-        Ok(messages)
-    }
-
-    /// Publishes a step's outputs and begins the syncs that it roots.
-    async fn publish(&self, step: &Step) -> Result<(), Unreachable> {
-        let messages = self.messages(step).await?;
         if messages.is_empty() {
             return Ok(());
         }

@@ -70,7 +70,7 @@ async fn what_is_wrong_is_said_in_one_line_with_the_next_step() -> Result<()> {
         ("a wrong password of the store", as_user("cassandra", "canary-3"), Ends(78), &["password"]),
         ("a certificate by another authority", through(&format!("ca={ca}")), Ends(78), &["certificate", "?ca="]),
         ("no such authorities", through("ca=/nowhere.pem"), Ends(78), &["/nowhere.pem", "PEM"]),
-        ("no such data center", through("dc=mars"), Ends(78), &["mars", "datacenter1"]),
+        ("no such data center", through("dc=mars"), Waits, &["mars", "datacenter1"]),
         ("a keyspace without a right", as_user(&role, "canary-1"), Ends(78), &[&keyspace, "GRANT"]),
         ("a registry with other schemas", other_registry, Ends(78), &["registry", "another schema"]),
         ("no keyspace", Config { store: format!("{}x", good.store), ..good.clone() }, Waits, &["store migrate"]),

@@ -72,25 +72,31 @@ impl Backends {
                 return Err(ConfigError(anyhow!("store: no memory is called {other}; {known}")).into());
             }
         };
-        let vault = Vault::open(store.vault.clone(), key(config)?).await.map_err(vault_error)?;
+        let vault =
+            Vault::open(store.vault.clone(), key(config).map_err(ConfigError)?).await.context("open the vault")?;
         Ok(Self { bus, store, vault, bus_is_lost })
     }
 }
 
-/// What may pass is told apart: a process that starts waits for it. Anything else is to be set right by whoever set
-/// this up.
+/// What may pass is told apart: a process that starts waits for it.
 fn bus_error(err: Refused) -> anyhow::Error {
-    if err.may_pass() { Unreachable(err.to_string()).into() } else { ConfigError(err.into()).into() }
+    if err.may_pass() { Unreachable(err.to_string()).into() } else { err.into() }
 }
 
 fn store_error(err: OpenError) -> anyhow::Error {
-    if err.may_pass() { Unreachable(err.to_string()).into() } else { ConfigError(err.into()).into() }
+    if err.may_pass() { Unreachable(err.to_string()).into() } else { err.into() }
 }
 
-fn vault_error(err: VaultError) -> anyhow::Error {
-    let may_pass = matches!(err, VaultError::Unreachable(_));
-    let err = anyhow::Error::new(err).context("open the vault");
-    if may_pass { err } else { ConfigError(err).into() }
+/// Whether an error is to be set right by whoever configured this: what is configured is wrong, or a server refuses it
+/// for good.
+#[must_use]
+pub fn is_configuration(err: &anyhow::Error) -> bool {
+    err.chain().any(|it| {
+        it.is::<ConfigError>()
+            || it.downcast_ref::<Refused>().is_some_and(|it| !it.may_pass())
+            || it.downcast_ref::<OpenError>().is_some_and(|it| !it.may_pass())
+            || it.downcast_ref::<VaultError>().is_some_and(|it| !matches!(it, VaultError::Unreachable(_)))
+    })
 }
 
 /// What is configured for a `kafka://` bus.

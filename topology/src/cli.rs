@@ -16,6 +16,7 @@ mod topics;
 mod up;
 
 use crate::{
+    backends,
     config::{Config, ConfigError},
     roles::Roles,
 };
@@ -177,7 +178,7 @@ fn fail(err: &anyhow::Error) -> ExitCode {
     if let Some(then) = then {
         print::say(&format!("  try: {then}"));
     }
-    ExitCode::from(if err.is::<ConfigError>() { 78 } else { 1 })
+    ExitCode::from(if backends::is_configuration(err) { 78 } else { 1 })
 }
 
 /// Does what was asked.

@@ -1,9 +1,9 @@
-//! What a worker makes of one event: recall, process, append.
+//! What a worker does with one event: recall, process, append, publish.
 
 use super::worker::{Input, Worker};
 use crate::{
     backoff::backoff,
-    bus::{Message, Unreachable, still_held},
+    bus::{Unreachable, still_held},
     failpoint,
     stage::{AnyAnswer, Later, Work, lane_of},
     store::{Bearing, Step, StepKey, Timer},
@@ -18,34 +18,6 @@ const PANICS_MAX: i32 = 3;
 /// The age at which a failing event is given up, whatever its attempts.
 const AGE_MAX: Duration = Duration::from_secs(72 * 3600);
 
-/// What came of an event, but for publishing it.
-#[derive(Debug)]
-pub(super) struct Made {
-    pub(super) messages: Vec<Message>,
-    /// What it is counted as.
-    pub(super) result: &'static str,
-}
-
-impl Made {
-    const fn none(result: &'static str) -> Self {
-        Self { messages: Vec::new(), result }
-    }
-
-    /// Whether the log knew it already.
-    pub(super) fn is_recalled(&self) -> bool {
-        self.result == RECALLED
-    }
-
-    /// Whether a step of it was appended now.
-    pub(super) fn is_appended(&self) -> bool {
-        ![RECALLED, NOTHING, LATER].contains(&self.result)
-    }
-}
-
-const RECALLED: &str = "recalled";
-const NOTHING: &str = "nothing";
-const LATER: &str = "later";
-
 impl Worker {
     pub(super) fn key(&self, work: &dyn Work) -> StepKey {
         let head = work.head();
@@ -57,16 +29,18 @@ impl Worker {
         }
     }
 
-    /// What the log knows of an event, or what its stage makes of it now; on the first attempt what was recalled with
-    /// its batch is trusted.
-    pub(super) async fn make(&self, input: &Input, is_first: bool) -> Result<Made, Unreachable> {
+    /// One event: recall, process, append, publish. On the first attempt what was recalled with its batch is trusted.
+    pub(super) async fn handle(&self, input: &Input, is_first: bool) -> Result<(), Unreachable> {
         let (head, stage) = (input.work.head(), self.stage().name());
         let lane = lane_of(self.node.from).name();
         let span = info_span!("step", stage, lane, event = %head.id, sync = %head.sync, subject = %head.subject);
-        self.step(input, is_first).instrument(span).await
+        let begun = std::time::Instant::now();
+        let result = self.step(input, is_first).instrument(span).await;
+        self.meters.took(begun.elapsed(), result.as_ref().map_or("unreachable", |it| *it));
+        result.map(|_| ())
     }
 
-    async fn step(&self, input: &Input, is_first: bool) -> Result<Made, Unreachable> {
+    async fn step(&self, input: &Input, is_first: bool) -> Result<&'static str, Unreachable> {
         let (store, work, name) = (&self.runner.store, &*input.work, self.stage().name());
         let mut recalled = input.recalled.clone();
         if recalled.is_none() && (!is_first || self.stage().closes()) {
@@ -74,9 +48,11 @@ impl Worker {
             recalled = store.log.recall(&[self.key(work)]).await?.pop().flatten();
         }
         if let Some(step) = recalled {
-            return Ok(Made { messages: self.runner.messages(&step).await?, result: RECALLED });
+            self.runner.publish(&step).await?;
+            store.timers.remove(name, work.head().id).await?;
+            return Ok("recalled");
         }
-        let _working = self.working.acquire().await.map_err(|err| Unreachable(err.to_string()))?;
+        let working = self.working.acquire().await.map_err(|err| Unreachable(err.to_string()))?;
         // A bug that one event meets must not stop the stage for everybody.
         let answer = match AssertUnwindSafe(work.process()).catch_unwind().await {
             Ok(answer) => answer?,
@@ -86,8 +62,8 @@ impl Worker {
             }
         };
         failpoint::reached(name, "process");
-        let (outputs, roots, result) = match answer {
-            AnyAnswer::Nothing => return Ok(Made::none(NOTHING)),
+        let (outputs, roots, what) = match answer {
+            AnyAnswer::Nothing => return Ok("nothing"),
             AnyAnswer::Made { outputs, roots } => (outputs, roots, "out"),
             AnyAnswer::Followed(messages) => {
                 // Before the step, which does not keep them: a cut between the two makes the same ones again.
@@ -96,7 +72,7 @@ impl Worker {
                 (Vec::new(), Vec::new(), "out")
             }
             AnyAnswer::Later(later) => match self.put_off(work, later).await? {
-                None => return Ok(Made::none(LATER)),
+                None => return Ok("later"),
                 Some((reason, attempts)) => (self.rejected(input, reason, attempts), Vec::new(), "rejected"),
             },
             AnyAnswer::End(_) if self.stage().follows() => (Vec::new(), Vec::new(), "ended"),
@@ -107,7 +83,10 @@ impl Worker {
         let step = Step { key: self.key(work), at: self.runner.clock.now(), bearing, outputs, roots };
         let stands = store.log.append(step).await?;
         failpoint::reached(name, "append");
-        Ok(Made { messages: self.runner.messages(&stands).await?, result })
+        drop(working);
+        self.runner.publish(&stands).await?;
+        failpoint::reached(name, "publish");
+        Ok(what)
     }
 
     /// Writes the timer of an event that is to come again; or says why it is given up, and after how many attempts.

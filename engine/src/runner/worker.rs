@@ -1,8 +1,8 @@
-//! One stage at work: takes deliveries in micro-batches, works on several at once, and publishes what they made together.
+//! One stage at work: takes deliveries in micro-batches and works on many at the same time, each lane in order.
 
-use super::{Runner, UNREACHABLE_PAUSE, meters::Meters, step::Made, waits::Wait};
+use super::{Runner, UNREACHABLE_PAUSE, meters::Meters, waits::Wait};
 use crate::{
-    bus::{Busy, Delivery, Message, Unreachable},
+    bus::{Busy, Delivery, Unreachable},
     failpoint,
     lanes::{Lanes, Place},
     stage::{AnyStage, Work, lane_of},
@@ -14,7 +14,7 @@ use metrics::counter;
 use schemas::{id::Subject, topics::TopicName};
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Semaphore, mpsc, watch},
     task::JoinSet,
 };
 use tracing::warn;
@@ -27,8 +27,10 @@ const RUNNING_MAX: usize = 64;
 /// alone, and each request to those costs less the more there are at once. What it made waits for the bus with hundreds
 /// of others.
 const RUNNING_IN_ORDER_MAX: usize = 1024;
-/// How many of those are one task, whose outputs are published in one call.
+/// How many of those share a task at most: a task an event costs more than most of their work.
 const TOGETHER_MAX: usize = 16;
+/// How many tasks they are spread over, if there are so many: for every core something to do.
+const TASKS_MIN: usize = 16;
 /// How many of those it works on or appends: what a store takes well at once.
 const WORKING_MAX: usize = 256;
 /// How long a drain waits for work in flight.
@@ -57,14 +59,6 @@ struct Begun {
     lane: Place,
     input: Input,
     busy: Busy,
-}
-
-/// What became of inputs that were begun together.
-struct Over {
-    /// The lanes that are free again.
-    free: Vec<Place>,
-    /// Those that met a server out of reach: each is tried again by itself.
-    again: Vec<(Begun, Unreachable)>,
 }
 
 type Waiting = Lanes<(Subject, String), Subject, Input>;
@@ -97,6 +91,8 @@ impl Worker {
         let running_max = if self.is_in_order() { RUNNING_IN_ORDER_MAX } else { RUNNING_MAX };
         let mut lanes: Waiting = Lanes::new(self.stage().at_once(), running_max);
         let mut running = JoinSet::new();
+        // Room for all that run: nobody waits to say that it is done.
+        let (free, mut freed) = mpsc::channel(running_max);
         let mut stopping = false;
         let mut drained_by = tokio::time::Instant::now();
         loop {
@@ -105,7 +101,7 @@ impl Worker {
                 if begun.is_empty() {
                     break;
                 }
-                running.spawn(self.clone().first(begun));
+                running.spawn(self.clone().together(begun, stop.clone(), free.clone()));
             }
             if stopping && running.is_empty() {
                 break;
@@ -118,12 +114,12 @@ impl Worker {
                     }
                 }
                 Some(finished) = running.join_next() => {
-                    let over = finished.map_err(|err| Unreachable(format!("a task ended: {err}")))??;
-                    for lane in over.free {
+                    finished.map_err(|err| Unreachable(format!("a task ended: {err}")))??;
+                }
+                Some(lane) = freed.recv() => {
+                    lanes.done(lane);
+                    while let Ok(lane) = freed.try_recv() {
                         lanes.done(lane);
-                    }
-                    for (begun, err) in over.again {
-                        running.spawn(self.clone().again(begun, err, stop.clone()));
                     }
                 }
                 changed = stop.changed(), if !stopping => {
@@ -147,10 +143,11 @@ impl Worker {
         self.stage().at_once() == 1
     }
 
-    /// Begins what may begin now and is worked on together: no two of one lane, and only one if others may have to
-    /// wait long for it.
+    /// Begins what may begin now and shares a task: no two of one lane. What calls others outside does not share: a
+    /// provider's answer is parsed while others could go on.
     fn begin(&self, lanes: &mut Waiting) -> Vec<Begun> {
-        let count_max = if self.is_in_order() { TOGETHER_MAX } else { 1 };
+        let shared = TOGETHER_MAX.min(lanes.n_ready().div_ceil(TASKS_MIN));
+        let count_max = if self.is_in_order() { shared } else { 1 };
         let mut begun = Vec::new();
         while begun.len() < count_max
             && let Some((lane, input)) = lanes.start()
@@ -166,89 +163,40 @@ impl Worker {
         begun
     }
 
-    async fn first(self: Arc<Self>, begun: Vec<Begun>) -> Result<Over, Unreachable> {
-        Ok(self.together(begun, true).await)
-    }
-
-    /// One event again that met a server out of reach, until it is done or its partition is lost. It waits here, and
-    /// the partition stays: leaving the group would make all its members wait.
-    async fn again(
+    /// Several events in one task. None waits for another one: each has its own answers of store and bus, and says
+    /// itself when its lane is free.
+    async fn together(
         self: Arc<Self>,
-        mut begun: Begun,
-        mut err: Unreachable,
+        begun: Vec<Begun>,
         stop: watch::Receiver<bool>,
-    ) -> Result<Over, Unreachable> {
-        let mut wait = None;
-        loop {
-            self.out_of_reach(err, &mut wait, &stop).await?;
-            let mut over = self.together(vec![begun], false).await;
-            let Some(failed) = over.again.pop() else { return Ok(over) };
-            (begun, err) = failed;
-        }
-    }
-
-    /// Makes steps of these at the same time and publishes them in one call, as long as their partitions are held:
-    /// what is abandoned with a lost partition, the other member does.
-    async fn together(&self, begun: Vec<Begun>, is_first: bool) -> Over {
-        let since = std::time::Instant::now();
-        let mut over = Over { free: Vec::with_capacity(begun.len()), again: Vec::new() };
-        let mut made = Vec::with_capacity(begun.len());
-        let make = |begun: Begun| async move {
-            let tenure = begun.input.delivery.tenure.clone();
-            let made = tenure.hold(self.make(&begun.input, is_first)).await;
-            (begun, made)
-        };
-        let mut making: FuturesUnordered<_> = begun.into_iter().map(make).collect();
-        while let Some((begun, result)) = making.next().await {
-            match result {
-                Ok(it) => made.push((begun, it)),
-                Err(err) => self.failed(begun, err, since, &mut over),
+        free: mpsc::Sender<Place>,
+    ) -> Result<(), Unreachable> {
+        let mut working: FuturesUnordered<_> = begun.into_iter().map(|it| self.held(it, &stop)).collect();
+        while let Some(ended) = working.next().await {
+            if free.send(ended?).await.is_err() {
+                break;
             }
-        }
-        // Another member may be doing by now what was made here.
-        let is_held = |it: &(Begun, Made)| it.0.input.delivery.tenure.is_held();
-        let (mut made, lost): (Vec<_>, Vec<_>) = made.into_iter().partition(is_held);
-        over.free.extend(lost.into_iter().map(|it| it.0.lane));
-        let messages: Vec<Message> = made.iter_mut().flat_map(|it| std::mem::take(&mut it.1.messages)).collect();
-        let published = if messages.is_empty() { Ok(()) } else { self.runner.bus.publish(messages).await };
-        let took = since.elapsed();
-        for (begun, made) in made {
-            let ended = match &published {
-                Ok(()) => self.end(&begun, &made).await,
-                Err(err) => Err(err.clone()),
-            };
-            match ended {
-                Ok(()) => {
-                    self.meters.took(took, made.result);
-                    begun.busy.done();
-                    failpoint::reached(self.stage().name(), "acknowledge");
-                    over.free.push(begun.lane);
-                }
-                Err(err) => self.failed(begun, err, since, &mut over),
-            }
-        }
-        over
-    }
-
-    /// One that met an error: to be tried again, unless its partition is lost.
-    fn failed(&self, begun: Begun, err: Unreachable, since: std::time::Instant, over: &mut Over) {
-        self.meters.took(since.elapsed(), "unreachable");
-        if begun.input.delivery.tenure.is_held() {
-            over.again.push((begun, err));
-        } else {
-            over.free.push(begun.lane);
-        }
-    }
-
-    /// After what it made is published. A recalled event may have been put off before its step was appended elsewhere.
-    async fn end(&self, begun: &Begun, made: &Made) -> Result<(), Unreachable> {
-        if made.is_recalled() {
-            return self.runner.store.timers.remove(self.stage().name(), begun.input.work.head().id).await;
-        }
-        if made.is_appended() {
-            failpoint::reached(self.stage().name(), "publish");
         }
         Ok(())
+    }
+
+    /// One event, as long as its partition is held: what is abandoned with a lost partition, the other member does.
+    /// While one of our own servers is out of reach the event waits here, and the partition stays: leaving the group
+    /// would make all its members wait.
+    async fn held(&self, begun: Begun, stop: &watch::Receiver<bool>) -> Result<Place, Unreachable> {
+        let Begun { lane, input, busy } = begun;
+        let tenure = &input.delivery.tenure;
+        let mut wait = None;
+        while let Err(err) = tenure.clone().hold(self.handle(&input, wait.is_none())).await {
+            if !tenure.is_held() {
+                return Ok(lane);
+            }
+            self.out_of_reach(err, &mut wait, stop).await?;
+        }
+        drop(wait);
+        busy.done();
+        failpoint::reached(self.stage().name(), "acknowledge");
+        Ok(lane)
     }
 
     /// One of our own servers is out of reach: begins the wait, if this is the first attempt, and pauses. The error

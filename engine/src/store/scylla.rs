@@ -140,7 +140,15 @@ impl OpenError {
     /// Whether waiting may help: a node may come up, and whoever migrates may not have begun.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::Failed { .. } | Self::Busy { .. } | Self::Older { found: 0, .. })
+        // A cluster that is just beginning may not know of its other data centers yet.
+        matches!(
+            self,
+            Self::Away { .. }
+                | Self::Failed { .. }
+                | Self::Busy { .. }
+                | Self::Datacenter { .. }
+                | Self::Older { found: 0, .. }
+        )
     }
 }
 
