@@ -66,7 +66,7 @@ soak-small:
 	python3 tests/stack/stack.py run -- target/debug/syncwell-soak --size small
 
 soak-full:
-	$(CARGO) build --release --package tests --bins
+	$(CARGO) build --release --package tests --bin syncwell-soak --bin syncwell-under-test
 	python3 tests/stack/stack.py run -- target/release/syncwell-soak --size full
 	python3 tests/stack/stack.py run --brokers 3 -- target/release/syncwell-soak --size full --only broker
 

@@ -16,7 +16,7 @@ use engine::{
     stage::{Answer, Made, Stage},
     stages::{Believed, Normalize},
     store::{
-        Log, Logged, Step, StepKey, Store,
+        Log, Logged, Step, StepKey, Store, Timer, Timers,
         scylla::{ScyllaStore, address::Address},
         sqlite::SqliteStore,
     },
@@ -83,6 +83,7 @@ pub(crate) async fn run(kind: Kind, places: &Places) -> Result<()> {
     };
     if kind != Kind::Logged {
         store.log = Arc::new(Silent);
+        store.timers = Arc::new(Silent);
     }
     let topology = topology(kind, &store, &clock).await?;
     let (stop, stopped) = watch::channel(false);
@@ -171,7 +172,7 @@ impl Stage for InTheClear {
     }
 }
 
-/// A log that remembers nothing.
+/// A log, and timers, that remember nothing.
 #[derive(Debug)]
 struct Silent;
 
@@ -213,5 +214,32 @@ impl Log for Silent {
         _: usize,
     ) -> Result<Vec<(Instant, StepKey)>, Unreachable> {
         Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Timers for Silent {
+    async fn schedule(&self, _: Timer) -> Result<(), Unreachable> {
+        Ok(())
+    }
+
+    async fn get(&self, _: &str, _: EventId) -> Result<Option<Timer>, Unreachable> {
+        Ok(None)
+    }
+
+    async fn due(&self, _: Instant, _: usize) -> Result<Vec<Timer>, Unreachable> {
+        Ok(Vec::new())
+    }
+
+    async fn next(&self) -> Result<Option<Instant>, Unreachable> {
+        Ok(None)
+    }
+
+    async fn remove(&self, _: &str, _: EventId) -> Result<(), Unreachable> {
+        Ok(())
+    }
+
+    async fn hasten(&self, _: SyncId, _: Instant) -> Result<usize, Unreachable> {
+        Ok(0)
     }
 }

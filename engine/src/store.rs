@@ -102,8 +102,9 @@ impl Logged {
 /// What every stage made of every event. Append-only.
 #[async_trait]
 pub trait Log: fmt::Debug + Send + Sync {
-    /// Appends a step unless one of this key is there, atomically, and returns the one that stands. The timer of
-    /// (stage, cause) goes with it.
+    /// Appends a step unless one of this key is there, atomically, and returns the one that stands. A timer of
+    /// (stage, cause) stays: whoever appends may be cut off before it publishes, and another member may by then count
+    /// on that timer alone.
     async fn append(&self, step: Step) -> Result<Step, Unreachable>;
 
     /// The steps of these keys, in the order asked for.

@@ -23,7 +23,7 @@ pub async fn check(store: &Store, run: &str) {
     unsettled_syncs_come_in_pages(store, run).await;
     syncs_of_a_person_come_newest_first(store, run).await;
     steps_are_scanned_in_order_of_time(store, run).await;
-    a_step_takes_its_timer_along(store, run).await;
+    a_step_leaves_its_timer(store, run).await;
     timers_are_due_earliest_first(store, run).await;
     hastening_only_makes_earlier(store, run).await;
     contents_are_kept_whole(store, run).await;
@@ -272,7 +272,7 @@ async fn schedule(store: &Store, timer: &Timer) {
     store.timers.schedule(timer.clone()).await.expect("a store that is there takes timers");
 }
 
-async fn a_step_takes_its_timer_along(store: &Store, run: &str) {
+async fn a_step_leaves_its_timer(store: &Store, run: &str) {
     let mut names = Names::new(run, "timer of a step");
     let ours = timer(&mut names, "write", "2026-05-03T00:00:00Z");
     let of_other_stage = Timer { stage: "fetch".into(), ..ours.clone() };
@@ -281,9 +281,11 @@ async fn a_step_takes_its_timer_along(store: &Store, run: &str) {
         schedule(store, &ours).await;
         schedule(store, &of_other_stage).await;
         append(store, step(&ours.subject, ours.sync, "write", ours.event, Bearing::Within, vec![])).await;
-        assert_eq!(get(&ours).await, None, "the timer of (stage, cause) goes with the step");
-        assert_eq!(get(&of_other_stage).await, Some(of_other_stage.clone()), "that of another stage stays");
+        assert_eq!(get(&ours).await, Some(ours.clone()), "another member may count on it until the step is published");
     }
+    store.timers.remove(&ours.stage, ours.event).await.expect("remove");
+    assert_eq!(get(&ours).await, None, "it is removed by its stage and event");
+    assert_eq!(get(&of_other_stage).await, Some(of_other_stage.clone()), "that of another stage stays");
 }
 
 async fn timers_are_due_earliest_first(store: &Store, run: &str) {

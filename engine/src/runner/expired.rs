@@ -43,6 +43,7 @@ impl Runner {
         let key = StepKey { subject: subject.clone(), sync, stage: stage.into(), cause: id };
         let step = Step { key, at: now, bearing: Bearing::Within, outputs: vec![outcome], roots: Vec::new() };
         let stands = self.store.log.append(step).await?;
-        self.publish(&stands).await
+        self.publish(&stands).await?;
+        self.store.timers.remove(stage, id).await
     }
 }

@@ -86,6 +86,8 @@ impl Worker {
         drop(working);
         self.runner.publish(&stands).await?;
         failpoint::reached(name, "publish");
+        // Only now: another member that met this event meanwhile may have put it off, and count on its timer alone.
+        store.timers.remove(name, work.head().id).await?;
         Ok(what)
     }
 

@@ -15,8 +15,8 @@ const MOVED: Duration = Duration::from_secs(300);
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
 impl Runner {
-    /// Delivers due timers until `stop` turns true. A fired timer moves on by five minutes: it is the append, or the
-    /// recall, of its step that removes it, so that a delivery that is lost is made again.
+    /// Delivers due timers until `stop` turns true. A fired timer moves on by five minutes: it is removed once its
+    /// step is published, so that a delivery that is lost is made again.
     pub async fn fire_timers(&self, mut stop: watch::Receiver<bool>) {
         let mut wait = None;
         while !*stop.borrow() {

@@ -29,3 +29,24 @@ async fn a_timer_that_the_bus_does_not_take_at_once_is_fired_all_the_same() {
     bench.until("the sync goes on", async || bench.is_over(sync(1)).await).await;
     assert!(bench.cuts.at.lock().unwrap().1.is_empty(), "the bus did not take it the first time");
 }
+
+#[tokio::test]
+async fn a_step_that_its_member_could_not_publish_any_more_is_published_by_the_timer_of_another() {
+    let bench = Bench::new();
+    let mut pages = bench.listen(topics::fetched(Lane::Hot).name).await;
+    // One member has put the event off and acknowledged it.
+    let (id, _running) = bench.put_off().await;
+    // Another one that had begun on it appends its step, and loses the partition before it publishes.
+    let request = requested(sync(1));
+    let head = request.head.derive("fetch", 0, T0);
+    let page = Envelope { body: fetched(&request.body, &head), head };
+    let key = StepKey { subject: subject(), sync: sync(1), stage: "fetch".into(), cause: id };
+    let outputs = vec![logged(&page, topics::fetched(Lane::Hot).name)];
+    let step = Step { key, at: T0, bearing: Bearing::Within, outputs, roots: Vec::new() };
+    bench.store.log.append(step).await.unwrap();
+    assert!(bench.store.timers.get("fetch", id).await.unwrap().is_some(), "somebody counts on it");
+    bench.hands.advance(Duration::from_secs(60));
+    assert_eq!(pages.next(9, usize::MAX).await.unwrap().len(), 1, "the page goes on");
+    let is_gone = async || bench.store.timers.get("fetch", id).await.unwrap().is_none();
+    bench.until("the timer is gone", is_gone).await;
+}

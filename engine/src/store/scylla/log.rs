@@ -98,13 +98,10 @@ struct StepColumns {
 #[async_trait]
 impl Log for Cluster {
     async fn append(&self, step: Step) -> Result<Step, Unreachable> {
-        let (stage, cause) = (step.key.stage.clone(), step.key.cause);
         let stands = Box::pin(self.put_step(step)).await?;
         if stands.bearing == Bearing::Closes {
             self.forget_open(stands.key.sync).await?;
         }
-        // Last: a timer that is left fires once more, and the recall of the step removes it.
-        self.remove_timer(&stage, cause).await?;
         Ok(stands)
     }
 

@@ -145,7 +145,14 @@ impl Timers for Cluster {
     }
 
     async fn remove(&self, stage: &str, event: EventId) -> Result<(), Unreachable> {
-        self.remove_timer(stage, event).await
+        // Most steps have none, and a delete of nothing is a burden for days.
+        let Some((timer, written_at)) = self.timer(stage, event).await? else { return Ok(()) };
+        self.write_all(vec![
+            (REMOVE, vec![id(event.0), text(stage)]),
+            (REMOVE_SYNC, vec![id(timer.sync.0), id(event.0), text(stage)]),
+            remove_due(timer.at.0, event, stage, written_at),
+        ])
+        .await
     }
 
     async fn hasten(&self, sync: SyncId, at: Instant) -> Result<usize, Unreachable> {
@@ -214,17 +221,6 @@ impl Cluster {
             changes.push(remove_due(before.at.0, *event, stage, written_at));
         }
         self.write_all(changes).await
-    }
-
-    pub(super) async fn remove_timer(&self, stage: &str, event: EventId) -> Result<(), Unreachable> {
-        // Most steps have none, and a delete of nothing is a burden for days.
-        let Some((timer, written_at)) = self.timer(stage, event).await? else { return Ok(()) };
-        self.write_all(vec![
-            (REMOVE, vec![id(event.0), text(stage)]),
-            (REMOVE_SYNC, vec![id(timer.sync.0), id(event.0), text(stage)]),
-            remove_due(timer.at.0, event, stage, written_at),
-        ])
-        .await
     }
 
     /// Timers of a shard that are due, earliest first.

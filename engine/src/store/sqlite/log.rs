@@ -180,9 +180,6 @@ fn recall(connection: &Connection, key: &StepKey) -> rusqlite::Result<Option<Ste
 
 fn append(connection: &Connection, step: Step) -> rusqlite::Result<Step> {
     let (key, cause) = (&step.key, step.key.cause.0.as_bytes());
-    connection
-        .prepare_cached("DELETE FROM timers WHERE stage = ?1 AND event = ?2")?
-        .execute(params![key.stage, cause])?;
     if let Some(stands) = recall(connection, key)? {
         return Ok(stands);
     }
