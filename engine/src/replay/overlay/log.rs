@@ -83,7 +83,6 @@ impl Log for OwnLog {
     async fn append(&self, step: Step) -> Result<Step, Unreachable> {
         {
             let mut state = self.lock();
-            state.timers.remove(&(step.key.stage.clone(), step.key.cause));
             if let Some(stands) = state.steps.get(&step.key) {
                 return Ok(stands.clone());
             }
