@@ -1,31 +1,28 @@
 //! Permits: issued calls never exceed a provider's limits, in any process; and a breaker per provider.
 
+mod bucket;
+
+use self::bucket::{Bucket, Change, window_of};
 use crate::{
     bus::Unreachable,
     clock::Clock,
-    provider::{DataProvider, Limit, ProviderError, Scope, Usage, Verb, Verbs},
+    provider::{DataProvider, Limit, ProviderError, Scope, Verb},
     session::{Permits, Reply},
     store::{RowKey, Rows},
 };
 use async_trait::async_trait;
 use metrics::{counter, gauge};
 use schemas::{id::ConnectionId, time::Instant};
-use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 /// The longest that a call waits in place for its slot; a later one is a timer's.
 const WAIT_MAX: Duration = Duration::from_secs(2);
-/// The share of a window that cold work may use, in percent.
-const COLD_PERCENT: u32 = 30;
 /// The pause after a 429 that does not say when to come back.
 const BLOCKED_DEFAULT: Duration = Duration::from_secs(60);
-
-/// The share of a window that repairs may use, in percent.
-const REPAIR_PERCENT: u32 = 10;
 
 /// How much of a window a call may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,82 +33,6 @@ pub enum Share {
     Cold,
     /// What repairs may use, a part of what cold work may.
     Repair,
-}
-
-/// What is counted in one bucket.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Bucket {
-    /// Per limit: (number of the window since 1970, calls in it, cold calls in it).
-    windows: BTreeMap<String, (i64, u32, u32)>,
-    /// Per limit: (number of the window since 1970, calls of repairs in it).
-    #[serde(default)]
-    repairs: BTreeMap<String, (i64, u32)>,
-    /// Nobody calls before this.
-    blocked_until: Option<Instant>,
-}
-
-impl Bucket {
-    /// Reserves a call now, or says when the first slot will be. Pure.
-    fn reserve(&mut self, limits: &[Limit], verb: Verb, share: Share, now: Instant) -> Result<(), Instant> {
-        if let Some(until) = self.blocked_until.filter(|it| *it > now) {
-            return Err(until);
-        }
-        let counted = || limits.iter().filter(|it| it.verbs == Verbs::All || verb == Verb::Read);
-        for limit in counted() {
-            let (window, ends) = window_of(limit, now);
-            let (used, cold) =
-                self.windows.get(limit.name).filter(|it| it.0 == window).map_or((0, 0), |it| (it.1, it.2));
-            let cold_max = (limit.calls_max.saturating_mul(COLD_PERCENT) / 100).max(1);
-            let repairs = self.repairs.get(limit.name).filter(|it| it.0 == window).map_or(0, |it| it.1);
-            let repair_max = (limit.calls_max.saturating_mul(REPAIR_PERCENT) / 100).max(1);
-            let is_spent = match share {
-                Share::Hot => false,
-                Share::Cold => cold >= cold_max,
-                Share::Repair => cold >= cold_max || repairs >= repair_max,
-            };
-            if used >= limit.calls_max || is_spent {
-                return Err(ends);
-            }
-        }
-        for limit in counted() {
-            let (window, _) = window_of(limit, now);
-            let entry = self.windows.entry(limit.name.into()).or_insert((window, 0, 0));
-            if entry.0 != window {
-                *entry = (window, 0, 0);
-            }
-            entry.1 += 1;
-            entry.2 += u32::from(share != Share::Hot);
-            if share == Share::Repair {
-                let repairs = self.repairs.entry(limit.name.into()).or_insert((window, 0));
-                *repairs = if repairs.0 == window { (window, repairs.1 + 1) } else { (window, 1) };
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Bucket {
-    /// The provider's own word wins: its counts where they are higher, its pause where it is longer.
-    fn learn(&mut self, limits: &[Limit], usage: &[Usage], until: Option<Instant>, now: Instant) {
-        self.blocked_until = self.blocked_until.filter(|it| *it > now).max(until);
-        for said in usage {
-            let Some(limit) = limits.iter().find(|it| it.name == said.name) else { continue };
-            let (window, _) = window_of(limit, now);
-            let entry = self.windows.entry(limit.name.into()).or_insert((window, 0, 0));
-            if entry.0 != window {
-                *entry = (window, 0, 0);
-            }
-            // A smaller limit than we know leaves as much less room.
-            entry.1 = entry.1.max(said.used.saturating_add(limit.calls_max.saturating_sub(said.limit)));
-        }
-    }
-}
-
-/// The number of the window that `now` is in, and when it ends.
-fn window_of(limit: &Limit, now: Instant) -> (i64, Instant) {
-    let length = i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX).max(1);
-    let window = now.0.div_euclid(length);
-    (window, Instant((window + 1).saturating_mul(length)))
 }
 
 /// Failures and successes of one provider, in this process.
@@ -146,13 +67,43 @@ impl Breaker {
     }
 }
 
+/// A change that waits for its turn.
+#[derive(Debug)]
+struct Waiting {
+    change: Change,
+    answer: Mutex<Option<Result<Option<Instant>, Unreachable>>>,
+}
+
+impl Waiting {
+    fn say(&self, answer: Result<Option<Instant>, Unreachable>) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+    }
+
+    fn answer(&self) -> Option<Result<Option<Instant>, Unreachable>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// What waits for one bucket in this process. Who has the turn makes all of it in one compare-and-set: races are then
+/// only with other processes, and however many calls wait for a slow store, each waits for two of its answers at most.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Vec<Arc<Waiting>>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Waiting>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Every provider's permits.
 #[derive(Clone, Debug)]
 pub struct Limiter {
     rows: Arc<dyn Rows>,
     clock: Clock,
-    /// One caller of this process at a time per bucket: compare-and-set races are then only with other processes.
-    turns: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
+    queues: Arc<Mutex<HashMap<String, Arc<Queue>>>>,
     breakers: Arc<Mutex<HashMap<&'static str, Breaker>>>,
 }
 
@@ -160,7 +111,7 @@ impl Limiter {
     /// A limiter over these rows.
     #[must_use]
     pub fn new(rows: Arc<dyn Rows>, clock: Clock) -> Self {
-        Self { rows, clock, turns: Arc::default(), breakers: Arc::default() }
+        Self { rows, clock, queues: Arc::default(), breakers: Arc::default() }
     }
 
     /// The permits of one connection for one share, under these limits.
@@ -175,27 +126,47 @@ impl Limiter {
         Arc::new(OfConnection { limiter: self.clone(), provider, limits, connection, share })
     }
 
-    async fn update<T>(&self, bucket: &str, change: impl Fn(&mut Bucket) -> T) -> Result<T, Unreachable> {
-        let turn = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            if turns.len() > 10_000 {
-                turns.retain(|_, it| Arc::strong_count(it) > 1);
+    /// Changes a bucket; when a call may go out, if not now.
+    async fn update(&self, bucket: &str, change: Change) -> Result<Option<Instant>, Unreachable> {
+        let queue = {
+            let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+            if queues.len() > 10_000 {
+                queues.retain(|_, it| Arc::strong_count(it) > 1);
             }
-            turns.entry(bucket.to_owned()).or_default().clone()
+            queues.entry(bucket.to_owned()).or_default().clone()
         };
-        let _turn = turn.lock().await;
+        let own = Arc::new(Waiting { change, answer: Mutex::new(None) });
+        queue.lock().push(own.clone());
+        let _turn = queue.turn.lock().await;
+        if let Some(answer) = own.answer() {
+            return answer;
+        }
+        let mut all = std::mem::take(&mut *queue.lock());
+        if !all.iter().any(|it| Arc::ptr_eq(it, &own)) {
+            // Who had taken it went away before it was done.
+            all.push(own.clone());
+        }
+        match self.store(bucket, &all).await {
+            Ok(answers) => all.iter().zip(answers).for_each(|(it, answer)| it.say(Ok(answer))),
+            Err(err) => all.iter().for_each(|it| it.say(Err(err.clone()))),
+        }
+        own.answer().unwrap_or(Ok(None))
+    }
+
+    /// Makes these changes of a bucket in one: when each call may go out, if not now.
+    async fn store(&self, bucket: &str, all: &[Arc<Waiting>]) -> Result<Vec<Option<Instant>>, Unreachable> {
         let key = RowKey { subject: String::new(), kind: "limit", id: bucket.into() };
         loop {
             let row = self.rows.get(&key).await?;
             let before: Bucket = row.as_ref().and_then(|it| serde_json::from_slice(&it.body).ok()).unwrap_or_default();
-            let mut after = before.clone();
-            let result = change(&mut after);
+            let (mut after, now) = (before.clone(), self.clock.now());
+            let answers = all.iter().map(|it| it.change.make(&mut after, now)).collect();
             if after == before {
-                return Ok(result);
+                return Ok(answers);
             }
             let body = serde_json::to_vec(&after).map_err(|err| Unreachable(err.to_string()))?;
             if self.rows.put(&key, row.map_or(0, |it| it.version), body.into(), &[]).await? {
-                return Ok(result);
+                return Ok(answers);
             }
         }
     }
@@ -224,16 +195,16 @@ impl OfConnection {
         app.into_iter().chain(connection.filter(|it| !it.1.is_empty())).collect()
     }
 
-    async fn reserve(&self, verb: Verb) -> Result<Result<(), Instant>, Unreachable> {
-        let now = self.limiter.clock.now();
+    /// Reserves a call; when to ask again, if there is none now.
+    async fn reserve(&self, verb: Verb) -> Result<Option<Instant>, Unreachable> {
         // Narrow buckets first: what one of them refuses is not taken from the wide one.
-        for (bucket, limits) in self.buckets().iter().rev() {
-            let reserved = self.limiter.update(bucket, |it| it.reserve(limits, verb, self.share, now)).await?;
-            if reserved.is_err() {
-                return Ok(reserved);
+        for (bucket, limits) in self.buckets().into_iter().rev() {
+            let change = Change::Reserve { limits, verb, share: self.share };
+            if let Some(at) = self.limiter.update(&bucket, change).await? {
+                return Ok(Some(at));
             }
         }
-        Ok(Ok(()))
+        Ok(None)
     }
 }
 
@@ -250,11 +221,11 @@ impl Permits for OfConnection {
         }
         loop {
             match self.reserve(verb).await {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(at)) if at.since(self.limiter.clock.now()) <= WAIT_MAX => {
+                Ok(None) => return Ok(()),
+                Ok(Some(at)) if at.since(self.limiter.clock.now()) <= WAIT_MAX => {
                     self.limiter.clock.sleep_until(at).await
                 }
-                Ok(Err(at)) => return Err(ProviderError::Throttled { until: Some(at) }),
+                Ok(Some(at)) => return Err(ProviderError::Throttled { until: Some(at) }),
                 // Nothing was sent; the stage meets the same server again at once and stops there.
                 Err(err) => return Err(ProviderError::Unavailable { what: format!("limits cannot be read: {err}") }),
             }
@@ -293,59 +264,112 @@ impl Permits for OfConnection {
         let window_end = spent.map(|limit| window_of(limit, now).1).max();
         let until = (class == "throttled")
             .then(|| reply.retry_after(now).or(window_end).unwrap_or_else(|| now.plus(BLOCKED_DEFAULT)));
-        let blocked = self.limiter.update(id, |it| it.learn(limits, &usage, until, now)).await;
-        if let Err(err) = blocked {
-            tracing::warn!(provider = id, %err, "a block could not be noted");
+        if usage.is_empty() && until.is_none() {
+            return;
+        }
+        let change = Change::Learn { limits: limits.clone(), usage, until, at: now };
+        if let Err(err) = self.limiter.update(id, change).await {
+            tracing::debug!(provider = id, %err, "a block could not be noted; the stages say that the store is away");
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Breaker, Bucket, Share};
-    use crate::provider::{Limit, Scope, Verb, Verbs};
-    use proptest::prelude::*;
-    use schemas::time::Instant;
-    use std::time::Duration;
+    use super::*;
+    use crate::store::{Row, sqlite::SqliteStore};
+    use bytes::Bytes;
+    use futures::future::join_all;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::Semaphore;
 
-    const LIMITS: [Limit; 2] = [
-        Limit { name: "all", scope: Scope::App, verbs: Verbs::All, window: Duration::from_secs(900), calls_max: 7 },
-        Limit { name: "reads", scope: Scope::App, verbs: Verbs::Reads, window: Duration::from_secs(900), calls_max: 4 },
-    ];
+    const LIMIT: Limit = Limit {
+        name: "all",
+        scope: Scope::App,
+        verbs: crate::provider::Verbs::All,
+        window: Duration::from_secs(900),
+        calls_max: 60,
+    };
 
-    proptest! {
-        #[test]
-        fn no_more_is_issued_than_a_window_allows(calls in prop::collection::vec((0i64..400, any::<bool>(), any::<bool>()), 1..200)) {
-            let mut bucket = Bucket::default();
-            let mut now = Instant(0);
-            let mut issued: std::collections::HashMap<(i64, bool), u32> = std::collections::HashMap::new();
-            for (pause, read, cold) in calls {
-                now = now.plus(Duration::from_secs(pause.unsigned_abs()));
-                let verb = if read { Verb::Read } else { Verb::Write };
-                let share = if cold { Share::Cold } else { Share::Hot };
-                match bucket.reserve(&LIMITS, verb, share, now) {
-                    Ok(()) => *issued.entry((now.seconds() / 900, read)).or_default() += 1,
-                    Err(at) => prop_assert!(at > now),
-                }
-            }
-            for ((window, read), count) in &issued {
-                let other = issued.get(&(*window, !read)).copied().unwrap_or(0);
-                prop_assert!(count + other <= 7);
-                prop_assert!(!read || *count <= 4);
-            }
+    /// A store that answers when it is let, and whose changes are counted.
+    #[derive(Debug)]
+    struct Slow {
+        inner: Arc<dyn Rows>,
+        may_answer: Semaphore,
+        n_puts: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Rows for Slow {
+        async fn get(&self, key: &RowKey) -> Result<Option<Row>, Unreachable> {
+            self.inner.get(key).await
+        }
+
+        async fn list(&self, subject: &str, kind: &'static str) -> Result<Vec<Row>, Unreachable> {
+            self.inner.list(subject, kind).await
+        }
+
+        async fn put(&self, key: &RowKey, expected: i64, body: Bytes, index: &[String]) -> Result<bool, Unreachable> {
+            self.n_puts.fetch_add(1, Ordering::Relaxed);
+            self.may_answer.acquire().await.unwrap().forget();
+            self.inner.put(key, expected, body, index).await
+        }
+
+        async fn delete(&self, key: &RowKey, expected: i64) -> Result<bool, Unreachable> {
+            self.inner.delete(key, expected).await
+        }
+
+        async fn find(&self, kind: &'static str, name: &str) -> Result<Vec<(String, String)>, Unreachable> {
+            self.inner.find(kind, name).await
         }
     }
 
-    #[test]
-    fn a_repair_uses_no_more_than_its_share() {
-        let limit = Limit { calls_max: 50, ..LIMITS[0] };
-        let mut bucket = Bucket::default();
-        let mut take = |share, now| bucket.reserve(&[limit], Verb::Write, share, now).is_ok();
-        let now = Instant(0);
-        assert_eq!((0..50).filter(|_| take(Share::Repair, now)).count(), 5, "a tenth");
-        assert_eq!((0..50).filter(|_| take(Share::Cold, now)).count(), 10, "of the three tenths of cold work");
-        assert_eq!((0..50).filter(|_| take(Share::Hot, now)).count(), 35, "the rest is there for who waits");
-        assert!(take(Share::Repair, Instant::from_seconds(900)), "and anew in the next window");
+    fn reserve() -> Change {
+        Change::Reserve { limits: vec![LIMIT], verb: Verb::Write, share: Share::Hot }
+    }
+
+    fn slow() -> (Arc<Slow>, Limiter, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let inner = SqliteStore::open(directory.path()).unwrap().rows;
+        let rows = Arc::new(Slow { inner, may_answer: Semaphore::new(0), n_puts: AtomicUsize::new(0) });
+        let limiter = Limiter::new(rows.clone(), Clock::manual(Instant(0)).0);
+        (rows, limiter, directory)
+    }
+
+    #[tokio::test]
+    async fn calls_that_wait_for_a_slow_store_share_its_next_answer() {
+        let (rows, limiter, _directory) = slow();
+        let calls = join_all((0..100).map(|_| limiter.update("provider", reserve())));
+        let answers = async {
+            while rows.n_puts.load(Ordering::Relaxed) == 0 {
+                tokio::task::yield_now().await;
+            }
+            rows.may_answer.add_permits(100);
+        };
+        let (calls, ()) = tokio::join!(calls, answers);
+        let n_issued = calls.iter().filter(|it| matches!(it, Ok(None))).count();
+        assert_eq!(n_issued, 60, "as many as the limit, however they were counted");
+        assert!(calls.iter().all(|it| matches!(it, Ok(None | Some(Instant(900_000))))), "the others come again");
+        assert!(rows.n_puts.load(Ordering::Relaxed) <= 2, "the first one's, and that of all the others");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_given_up_leaves_the_others_their_turn() {
+        let (rows, limiter, _directory) = slow();
+        let [mut first, mut second, mut third] = [(); 3].map(|()| Box::pin(limiter.update("provider", reserve())));
+        // While the first one is answered the others wait; then the second one takes the third one's change along.
+        assert!(futures::poll!(&mut first).is_pending());
+        assert!(futures::poll!(&mut second).is_pending());
+        assert!(futures::poll!(&mut third).is_pending());
+        rows.may_answer.add_permits(1);
+        assert_eq!(first.await, Ok(None));
+        while rows.n_puts.load(Ordering::Relaxed) < 2 {
+            assert!(futures::poll!(&mut second).is_pending());
+            tokio::task::yield_now().await;
+        }
+        drop(second);
+        rows.may_answer.add_permits(9);
+        assert_eq!(third.await, Ok(None));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod cut;
 mod expired;
 mod following;
 mod timers;
+mod together;
 mod waiting;
 
 use self::cut::{CutBus, CutLog, Cuts};
