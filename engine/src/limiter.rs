@@ -2,7 +2,7 @@
 
 mod bucket;
 
-use self::bucket::{Bucket, Change, window_of};
+use self::bucket::{Bucket, Change, Known, window_of};
 use crate::{
     bus::Unreachable,
     clock::Clock,
@@ -25,7 +25,7 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 const BLOCKED_DEFAULT: Duration = Duration::from_secs(60);
 
 /// How much of a window a call may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Share {
     /// All of it: a person is waiting.
     Hot,
@@ -88,6 +88,7 @@ impl Waiting {
 /// only with other processes, and however many calls wait for a slow store, each waits for two of its answers at most.
 #[derive(Debug, Default)]
 struct Queue {
+    known: Mutex<Known>,
     waiting: Mutex<Vec<Arc<Waiting>>>,
     turn: tokio::sync::Mutex<()>,
 }
@@ -95,6 +96,10 @@ struct Queue {
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Waiting>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,6 +140,9 @@ impl Limiter {
             }
             queues.entry(bucket.to_owned()).or_default().clone()
         };
+        if queue.known().make(&change, self.clock.now()) {
+            return Ok(None);
+        }
         let own = Arc::new(Waiting { change, answer: Mutex::new(None) });
         queue.lock().push(own.clone());
         let _turn = queue.turn.lock().await;
@@ -146,7 +154,7 @@ impl Limiter {
             // Who had taken it went away before it was done.
             all.push(own.clone());
         }
-        match self.store(bucket, &all).await {
+        match self.store(bucket, &queue, &all).await {
             Ok(answers) => all.iter().zip(answers).for_each(|(it, answer)| it.say(Ok(answer))),
             Err(err) => all.iter().for_each(|it| it.say(Err(err.clone()))),
         }
@@ -154,18 +162,26 @@ impl Limiter {
     }
 
     /// Makes these changes of a bucket in one: when each call may go out, if not now.
-    async fn store(&self, bucket: &str, all: &[Arc<Waiting>]) -> Result<Vec<Option<Instant>>, Unreachable> {
+    async fn store(
+        &self,
+        bucket: &str,
+        queue: &Queue,
+        all: &[Arc<Waiting>],
+    ) -> Result<Vec<Option<Instant>>, Unreachable> {
+        // If the store does not answer they are lost: counted, and never used.
+        let held = queue.known().take_leases();
         let key = RowKey { subject: String::new(), kind: "limit", id: bucket.into() };
         loop {
             let row = self.rows.get(&key).await?;
             let before: Bucket = row.as_ref().and_then(|it| serde_json::from_slice(&it.body).ok()).unwrap_or_default();
-            let (mut after, now) = (before.clone(), self.clock.now());
-            let answers = all.iter().map(|it| it.change.make(&mut after, now)).collect();
-            if after == before {
-                return Ok(answers);
-            }
-            let body = serde_json::to_vec(&after).map_err(|err| Unreachable(err.to_string()))?;
-            if self.rows.put(&key, row.map_or(0, |it| it.version), body.into(), &[]).await? {
+            let (mut after, mut leases, now) = (before.clone(), held.clone(), self.clock.now());
+            let answers = all.iter().map(|it| it.change.make(&mut after, &mut leases, now)).collect();
+            let is_stored = after == before || {
+                let body = serde_json::to_vec(&after).map_err(|err| Unreachable(err.to_string()))?;
+                self.rows.put(&key, row.map_or(0, |it| it.version), body.into(), &[]).await?
+            };
+            if is_stored {
+                *queue.known() = Known::new(after, now, leases);
                 return Ok(answers);
             }
         }

@@ -1,15 +1,30 @@
 //! What is counted of a provider's limits: pure.
 
 use super::Share;
-use crate::provider::{Limit, Usage, Verb, Verbs};
+use crate::provider::{Limit, Usage, Verb};
 use schemas::time::Instant;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 /// The share of a window that cold work may use, in percent.
 const COLD_PERCENT: u32 = 30;
 /// The share of a window that repairs may use, in percent.
 const REPAIR_PERCENT: u32 = 10;
+
+/// Under limits of at least this many calls a process takes some ahead: one change of the store a call would be the
+/// bound, not the provider.
+const LEASE_FROM: u32 = 10_000;
+/// The share of a window that one process takes ahead, in thousandths.
+const LEASE_PERMILLE: u32 = 1;
+/// The most calls that one process takes ahead.
+const LEASE_MAX: u32 = 256;
+/// A lease ends so much earlier than its window: the provider's clock may be ahead of ours.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// How long a process goes by what it knows of a bucket: others may have met a block.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What is counted in one bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,9 +65,21 @@ pub(super) enum Change {
 
 impl Change {
     /// Makes it; when a call may go out, if not now.
-    pub(super) fn make(&self, bucket: &mut Bucket, now: Instant) -> Option<Instant> {
+    pub(super) fn make(&self, bucket: &mut Bucket, leases: &mut Leases, now: Instant) -> Option<Instant> {
         match self {
-            Self::Reserve { limits, verb, share } => bucket.reserve(limits, *verb, *share, now).err(),
+            Self::Reserve { limits, verb, share } => {
+                if let Some(until) = bucket.blocked(now) {
+                    return Some(until);
+                }
+                if leases.take(*verb, *share, now) {
+                    return None;
+                }
+                let reserved = bucket.reserve(limits, *verb, *share, now);
+                if reserved.is_ok() {
+                    leases.fill(bucket, limits, *verb, *share, now);
+                }
+                reserved.err()
+            }
             Self::Learn { limits, usage, until, at } => {
                 bucket.learn(limits, usage, *until, *at, now);
                 None
@@ -61,13 +88,86 @@ impl Change {
     }
 }
 
+/// What this process knows of a bucket.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    bucket: Bucket,
+    seen_at: Option<Instant>,
+    leases: Leases,
+}
+
+impl Known {
+    /// The bucket as the store has it now, and what is left of the leases.
+    pub(super) fn new(bucket: Bucket, seen_at: Instant, leases: Leases) -> Self {
+        Self { bucket, seen_at: Some(seen_at), leases }
+    }
+
+    /// Makes a change that needs no look at the store, if it is one: a call that is counted already, or news that are
+    /// none. What is counted in a window only grows, so that what was known of it is a lower bound.
+    pub(super) fn make(&mut self, change: &Change, now: Instant) -> bool {
+        match change {
+            Change::Reserve { limits, verb, share } => {
+                let is_fresh = self.seen_at.is_some_and(|at| now.since(at) <= FRESH);
+                let mut is_counted =
+                    || !limits.iter().any(|it| it.counts(*verb)) || self.leases.take(*verb, *share, now);
+                is_fresh && self.bucket.blocked(now).is_none() && is_counted()
+            }
+            Change::Learn { until: Some(_), .. } => false,
+            Change::Learn { limits, usage, at, .. } => {
+                let mut after = self.bucket.clone();
+                after.learn(limits, usage, None, *at, now);
+                after.windows == self.bucket.windows
+            }
+        }
+    }
+
+    /// Takes the leases away while the store is asked: nobody may use one twice.
+    pub(super) fn take_leases(&mut self) -> Leases {
+        std::mem::take(&mut self.leases)
+    }
+}
+
+/// Calls of this process that are counted already and have not gone out: how many, and until when they may.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Leases(HashMap<(Verb, Share), (u32, Instant)>);
+
+impl Leases {
+    /// Uses one.
+    fn take(&mut self, verb: Verb, share: Share, now: Instant) -> bool {
+        match self.0.get_mut(&(verb, share)) {
+            Some((left, until)) if *left > 0 && now < *until => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes some ahead, under limits that are wide enough.
+    fn fill(&mut self, bucket: &mut Bucket, limits: &[Limit], verb: Verb, share: Share, now: Instant) {
+        let counted = || limits.iter().filter(|it| it.counts(verb));
+        let (Some(calls_max), Some(ends)) =
+            (counted().map(|it| it.calls_max).min(), counted().map(|it| bucket.window(it, now).1).min())
+        else {
+            return;
+        };
+        let until = ends.minus(LEASE_MARGIN);
+        if calls_max < LEASE_FROM || until <= now {
+            return;
+        }
+        let wanted = (calls_max / 1000 * LEASE_PERMILLE).min(LEASE_MAX);
+        let taken = (0..wanted).take_while(|_| bucket.reserve(limits, verb, share, now).is_ok()).count();
+        self.0.insert((verb, share), (u32::try_from(taken).unwrap_or(0), until));
+    }
+}
+
 impl Bucket {
     /// Reserves a call now, or says when the first slot will be.
     pub(super) fn reserve(&mut self, limits: &[Limit], verb: Verb, share: Share, now: Instant) -> Result<(), Instant> {
-        if let Some(until) = self.blocked_until.filter(|it| *it > now) {
+        if let Some(until) = self.blocked(now) {
             return Err(until);
         }
-        let counted = || limits.iter().filter(|it| it.verbs == Verbs::All || verb == Verb::Read);
+        let counted = || limits.iter().filter(|it| it.counts(verb));
         for limit in counted() {
             let (window, ends) = self.window(limit, now);
             let (used, cold) =
@@ -95,6 +195,11 @@ impl Bucket {
             }
         }
         Ok(())
+    }
+
+    /// Until when nobody calls, if that is not over.
+    fn blocked(&self, now: Instant) -> Option<Instant> {
+        self.blocked_until.filter(|it| *it > now)
     }
 
     /// The provider's own word wins: its counts where they are higher, its pause where it is longer.
@@ -149,7 +254,7 @@ pub(super) fn window_of(limit: &Limit, now: Instant) -> (i64, Instant) {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Share, Bucket};
+    use super::{super::Share, Bucket, Change, Known, Leases};
     use crate::provider::{Limit, Scope, Usage, Verb, Verbs};
     use proptest::prelude::*;
     use schemas::time::Instant;
@@ -235,6 +340,85 @@ mod tests {
             bucket.learn(limits, &said, None, at, now);
             let reserved = bucket.reserve(limits, Verb::Write, Share::Hot, now);
             assert_eq!(reserved.is_err(), is_spent, "said at {at}, heard at {now}");
+        }
+    }
+
+    /// Asks a process for a call: what it knows, else the store. Whether it asked the store, and when the call may go out.
+    fn ask(known: &mut Known, stored: &mut Bucket, change: &Change, now: Instant) -> (bool, Option<Instant>) {
+        if known.make(change, now) {
+            return (false, None);
+        }
+        let mut leases = known.take_leases();
+        let answer = change.make(stored, &mut leases, now);
+        *known = Known::new(stored.clone(), now, leases);
+        (true, answer)
+    }
+
+    fn hot(limit: Limit) -> Change {
+        Change::Reserve { limits: vec![limit], verb: Verb::Write, share: Share::Hot }
+    }
+
+    #[test]
+    fn under_wide_limits_few_calls_ask_the_store_and_under_narrow_ones_each_does() {
+        for (calls_max, n_expected) in [(9_999, 500), (10_000, 46), (100_000, 5), (9_000_000, 2)] {
+            let change = hot(Limit { calls_max, ..LIMITS[0] });
+            let (mut known, mut stored) = (Known::default(), Bucket::default());
+            let asked = (0..500).filter(|_| ask(&mut known, &mut stored, &change, Instant(0)).0).count();
+            assert_eq!(asked, n_expected, "of {calls_max}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_another_process_met_is_heard_of_within_a_second() {
+        let change = hot(Limit { calls_max: 100_000, ..LIMITS[0] });
+        let (mut known, mut stored) = (Known::default(), Bucket::default());
+        assert_eq!(ask(&mut known, &mut stored, &change, Instant(0)), (true, None));
+        let until = Instant::from_seconds(60);
+        stored.learn(&[], &[], Some(until), Instant(0), Instant(0));
+        assert_eq!(ask(&mut known, &mut stored, &change, Instant(900)), (false, None), "it goes by what it knows");
+        assert_eq!(ask(&mut known, &mut stored, &change, Instant(1_001)), (true, Some(until)));
+        assert_eq!(ask(&mut known, &mut stored, &change, Instant(1_002)), (true, Some(until)), "and goes on so");
+    }
+
+    #[test]
+    fn news_that_are_none_ask_nobody() {
+        let limits = vec![LIMITS[0]];
+        let say = |used| Change::Learn {
+            limits: limits.clone(),
+            usage: vec![Usage { name: "all", used, limit: 7 }],
+            until: None,
+            at: Instant(0),
+        };
+        let mut stored = Bucket::default();
+        stored.learn(&limits, &[Usage { name: "all", used: 4, limit: 7 }], None, Instant(0), Instant(0));
+        let mut known = Known::new(stored, Instant(0), Leases::default());
+        for (used, is_none) in [(3, true), (4, true), (5, false)] {
+            assert_eq!(known.make(&say(used), Instant(0)), is_none, "{used} calls");
+        }
+        assert!(known.make(&say(5), Instant::from_seconds(900)), "of a window that is over");
+    }
+
+    proptest! {
+        #[test]
+        fn three_processes_with_leases_issue_no_more_than_a_window_allows(
+            calls in prop::collection::vec((0i64..20, 0usize..3, any::<bool>()), 1..2000), calls_max in 10_000u32..10_200,
+        ) {
+            let limit = Limit { calls_max, window: Duration::from_secs(60), ..LIMITS[0] };
+            let change = hot(limit);
+            let mut stored = Bucket::default();
+            // Most of the window is used already.
+            for _ in 0..calls_max - 40 {
+                stored.reserve(&[limit], Verb::Write, Share::Hot, Instant(0)).unwrap();
+            }
+            let (mut processes, mut now, mut issued) = (vec![Known::default(); 3], Instant(0), 0);
+            for (pause, process, dies) in calls {
+                now = now.plus(Duration::from_millis(pause.unsigned_abs()));
+                if dies && pause == 0 {
+                    processes[process] = Known::default();
+                }
+                issued += u32::from(ask(&mut processes[process], &mut stored, &change, now).1.is_none() && now.seconds() < 60);
+            }
+            prop_assert!(issued <= 40, "{issued}");
         }
     }
 }

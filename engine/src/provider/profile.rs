@@ -136,6 +136,14 @@ pub struct Limit {
     pub calls_max: u32,
 }
 
+impl Limit {
+    /// Whether it counts such calls.
+    #[must_use]
+    pub fn counts(&self, verb: Verb) -> bool {
+        self.verbs == Verbs::All || verb == Verb::Read
+    }
+}
+
 /// Whose calls a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {

@@ -63,15 +63,13 @@ impl Watch {
             let mut config = ClientConfig::new();
             config.set_log_level(RDKafkaLogLevel::Critical);
             config.set("bootstrap.servers", brokers).set("group.id", format!("{namespace}.hot.{stage}"));
-            let consumer: BaseConsumer = config.create().context("ask Kafka about groups")?;
-            groups.push((stage, topic, consumer));
+            groups.push(Group::new(stage, topic, config).context("ask Kafka about groups")?);
         }
         let (state, stop) = (Arc::<Mutex<State>>::default(), Arc::<AtomicBool>::default());
         let (seen, stopped) = (state.clone(), stop.clone());
         let watching = std::thread::Builder::new().name("lag".into()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                let sample = groups.iter().map(|(stage, topic, consumer)| ask(stage, topic, consumer));
-                let sample: Option<Vec<Vec<Seen>>> = sample.collect();
+                let sample: Option<Vec<Vec<Seen>>> = groups.iter_mut().map(Group::look).collect();
                 lock(&seen).take(sample.map(|it| it.into_iter().flatten().collect()), Instant::now());
                 std::thread::sleep(PAUSE);
             }
@@ -129,22 +127,49 @@ impl Watch {
 /// What a partition looks like: where, what is committed, and the next offset to be written.
 type Seen = (Place, i64, i64);
 
-fn ask(stage: &'static str, topic: &str, consumer: &BaseConsumer) -> Option<Vec<Seen>> {
-    let mut wanted = TopicPartitionList::new();
-    let partitions = 0..i32::try_from(PARTITIONS).ok()?;
-    for partition in partitions.clone() {
-        wanted.add_partition(topic, partition);
+/// One group that is asked about, and the client that asks.
+struct Group {
+    stage: &'static str,
+    topic: String,
+    config: ClientConfig,
+    consumer: BaseConsumer,
+}
+
+impl Group {
+    fn new(stage: &'static str, topic: String, config: ClientConfig) -> Result<Self> {
+        let consumer = config.create()?;
+        Ok(Self { stage, topic, config, consumer })
     }
-    let committed = consumer.committed_offsets(wanted, ANSWER_MAX).ok()?;
-    let look = |partition| {
-        let (low, end) = consumer.fetch_watermarks(topic, partition, ANSWER_MAX).ok()?;
-        let next = match committed.find_partition(topic, partition)?.offset() {
-            Offset::Offset(next) => next,
-            _ => low,
+
+    /// What its partitions look like; none while Kafka does not answer. Then the next look begins with a new client: one
+    /// whose coordinator died may ask for it for minutes, because it takes part in nothing.
+    fn look(&mut self) -> Option<Vec<Seen>> {
+        let seen = self.ask();
+        if seen.is_none()
+            && let Ok(consumer) = self.config.create()
+        {
+            self.consumer = consumer;
+        }
+        seen
+    }
+
+    fn ask(&self) -> Option<Vec<Seen>> {
+        let mut wanted = TopicPartitionList::new();
+        let partitions = 0..i32::try_from(PARTITIONS).ok()?;
+        for partition in partitions.clone() {
+            wanted.add_partition(&self.topic, partition);
+        }
+        let committed = self.consumer.committed_offsets(wanted, ANSWER_MAX).ok()?;
+        let look = |partition| {
+            let (low, end) = self.consumer.fetch_watermarks(&self.topic, partition, ANSWER_MAX).ok()?;
+            let next = match committed.find_partition(&self.topic, partition)?.offset() {
+                Offset::Offset(next) => next,
+                _ => low,
+            };
+            Some(((self.stage, partition), next, end))
         };
-        Some(((stage, partition), next, end))
-    };
-    partitions.map(look).collect()
+        partitions.map(look).collect()
+    }
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
