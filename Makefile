@@ -2,7 +2,7 @@
 .PHONY: build test tests-here test-cluster check audit bench bench-cluster soak soak-small soak-full drill stack foreign compose release
 
 CARGO ?= cargo
-# How much `make soak` does: full (about half an hour) or small (a few minutes).
+# How much `make soak` does: full (about an hour) or small (a few minutes).
 SIZE ?= full
 VENV := target/venv
 # The binaries as `cargo test --workspace` builds them: nothing is compiled twice.
