@@ -158,7 +158,7 @@ impl Limiter {
             Ok(answers) => all.iter().zip(answers).for_each(|(it, answer)| it.say(Ok(answer))),
             Err(err) => all.iter().for_each(|it| it.say(Err(err.clone()))),
         }
-        own.answer().unwrap_or(Ok(None))
+        own.answer().unwrap_or_else(|| Err(Unreachable("a permit was not answered".into())))
     }
 
     /// Makes these changes of a bucket in one: when each call may go out, if not now.
