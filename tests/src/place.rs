@@ -16,7 +16,12 @@ use scylla::{
     statement::Statement,
 };
 use std::{env, path::Path, time::Duration};
+use tokio::sync::Semaphore;
 use topology::{backends, config::Config};
+
+/// One place at a time is made: a hundred topics and tables for a few tests at once take servers that share a small
+/// machine longer than a client waits.
+static MAKING: Semaphore = Semaphore::const_new(1);
 
 /// How long a server may take to drop a keyspace.
 const DROP_MAX: Duration = Duration::from_secs(120);
@@ -89,6 +94,7 @@ impl Place {
 
     /// What the operator's commands do before a first start.
     async fn make(&self) -> Result<()> {
+        let _turn = MAKING.acquire().await?;
         let config = self.config(Path::new("unused"));
         let settings = backends::kafka(&config)?;
         let topics = async {
