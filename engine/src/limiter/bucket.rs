@@ -81,7 +81,12 @@ impl Change {
                 reserved.err()
             }
             Self::Learn { limits, usage, until, at } => {
+                let counted = bucket.windows.clone();
                 bucket.learn(limits, usage, *until, *at, now);
+                if bucket.windows != counted {
+                    // The provider counts more than we do: what was taken ahead may not be there.
+                    *leases = Leases::default();
+                }
                 None
             }
         }
@@ -378,6 +383,18 @@ mod tests {
         assert_eq!(ask(&mut known, &mut stored, &change, Instant(900)), (false, None), "it goes by what it knows");
         assert_eq!(ask(&mut known, &mut stored, &change, Instant(1_001)), (true, Some(until)));
         assert_eq!(ask(&mut known, &mut stored, &change, Instant(1_002)), (true, Some(until)), "and goes on so");
+    }
+
+    #[test]
+    fn what_was_taken_ahead_is_given_up_when_the_provider_counts_more() {
+        let limit = Limit { calls_max: 100_000, ..LIMITS[0] };
+        let (mut known, mut stored) = (Known::default(), Bucket::default());
+        assert_eq!(ask(&mut known, &mut stored, &hot(limit), Instant(0)), (true, None));
+        let usage = vec![Usage { name: "all", used: 100_000, limit: 100_000 }];
+        let spent = Change::Learn { limits: vec![limit], usage, until: None, at: Instant(0) };
+        assert!(ask(&mut known, &mut stored, &spent, Instant(0)).0, "the others are told");
+        let ends = Some(Instant::from_seconds(900));
+        assert_eq!(ask(&mut known, &mut stored, &hot(limit), Instant(0)), (true, ends), "nothing is left");
     }
 
     #[test]
