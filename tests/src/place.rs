@@ -16,12 +16,7 @@ use scylla::{
     statement::Statement,
 };
 use std::{env, path::Path, time::Duration};
-use tokio::sync::Semaphore;
 use topology::{backends, config::Config};
-
-/// One place at a time is made: a hundred topics and tables for a few tests at once take servers that share a small
-/// machine longer than a client waits.
-static MAKING: Semaphore = Semaphore::const_new(1);
 
 /// How long a server may take to drop a keyspace.
 const DROP_MAX: Duration = Duration::from_secs(120);
@@ -88,13 +83,12 @@ impl Place {
         let store = store.map(|it| format!("{it}/{name}"));
         let servers = Servers { bus: format!("{bus}/{name}"), store, registry, instance: name };
         let place = Self { servers: Some(servers) };
-        Box::pin(place.make()).await?;
+        Box::pin(servers::prepare(async || place.make().await, |err| !backends::is_configuration(err))).await?;
         Ok(place)
     }
 
     /// What the operator's commands do before a first start.
     async fn make(&self) -> Result<()> {
-        let _turn = MAKING.acquire().await?;
         let config = self.config(Path::new("unused"));
         let settings = backends::kafka(&config)?;
         let topics = async {

@@ -1,7 +1,13 @@
 //! The real servers that checks are run against: their URLs are in the environment, without a namespace or keyspace of
 //! a test's own.
 
+use super::PATIENCE;
 use std::env;
+use tokio::{sync::Mutex, time::Instant};
+
+/// One place at a time is made: a hundred topics and tables for a few tests at once take servers that share a small
+/// machine longer than a client waits.
+static MAKING: Mutex<()> = Mutex::const_new(());
 
 /// Transport (`kafka://…`), or none, which is said on stderr.
 ///
@@ -51,4 +57,20 @@ pub fn named(name: &str) -> Option<String> {
 #[must_use]
 pub fn unique() -> String {
     format!("t{:016x}", rand::random::<u64>())
+}
+
+/// Makes what a test needs on the servers, when nobody else here does, and again while it failed for what may pass: as
+/// a process that starts, and an operator, would. So `make` does no harm twice.
+///
+/// # Errors
+/// The last failure.
+pub async fn prepare<T, E>(make: impl AsyncFn() -> Result<T, E>, may_pass: impl Fn(&E) -> bool) -> Result<T, E> {
+    let _turn = MAKING.lock().await;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match make().await {
+            Err(err) if may_pass(&err) && Instant::now() < until => {}
+            made => return made,
+        }
+    }
 }

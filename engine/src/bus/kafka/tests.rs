@@ -13,7 +13,7 @@ use crate::{
         Bus, Busy, Delivery, Message, Subscription,
         registry::{Refused, push},
     },
-    contract::{self, servers},
+    contract::{self, PATIENCE, servers},
 };
 use bytes::Bytes;
 use schemas::{
@@ -21,11 +21,9 @@ use schemas::{
     id::{EventId, Subject},
     topics::TopicName,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
 
-/// How long anything may take before it counts as never happening.
-const PATIENCE: Duration = Duration::from_secs(30);
 const HOT: TopicName = TopicName { kind: Kind::Fetched, lane: Some(Lane::Hot) };
 
 /// A namespace of its own in the servers that are given.
@@ -45,9 +43,11 @@ impl Bench {
         let url = format!("{bus}/{}", servers::unique());
         let settings = Settings::parse(&url, properties, Some(&registry), None).unwrap();
         let admin = Admin::new(settings.clone()).unwrap();
-        let changes = admin.plan(None, false).await.unwrap();
-        admin.apply(&changes).await.unwrap();
-        push(&registry, &Names::new(&settings.namespace)).await.unwrap();
+        let make = async || {
+            admin.apply(&admin.plan(None, false).await?).await?;
+            push(&registry, &Names::new(&settings.namespace)).await
+        };
+        servers::prepare(make, Refused::may_pass).await.unwrap();
         Some(Self { settings, admin })
     }
 
@@ -82,12 +82,17 @@ impl Bench {
     }
 
     async fn bus(&self) -> Arc<KafkaBus> {
-        KafkaBus::open(self.settings.clone()).await.unwrap()
+        open(&self.settings).await.unwrap()
     }
 
     async fn end(self) {
         self.admin.delete_all().await.unwrap();
     }
+}
+
+/// Opens a bus as a process that starts does: it waits for servers.
+async fn open(settings: &Settings) -> Result<Arc<KafkaBus>, Refused> {
+    servers::prepare(async || KafkaBus::open(settings.clone()).await, Refused::may_pass).await
 }
 
 fn framed(text: &str) -> Bytes {
@@ -135,15 +140,15 @@ async fn topics_are_planned_made_and_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_missing_or_wrong_is_told_with_the_next_step() {
     let (Some(bus), Some(registry)) = (servers::bus(), servers::registry()) else { return };
-    let open = async |url: &str, registry: &str, properties: &[(&str, &str)]| {
-        let properties = properties.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let settings = Settings::parse(url, properties, Some(registry), None).unwrap();
-        KafkaBus::open(settings).await.unwrap_err()
+    let open = async |url: &str| {
+        let settings = Settings::parse(url, BTreeMap::new(), Some(&registry), None).unwrap();
+        KafkaBus::open(settings).await
     };
     let none = format!("{bus}/{}", servers::unique());
-    let said = open(&none, &registry, &[]).await;
+    let is_away = |it: &Refused| matches!(it, Refused::Unreachable(_));
+    let said = servers::prepare(async || open(&none).await, is_away).await.unwrap_err();
     assert!(matches!(&said, Refused::NotYet(it) if it.contains("syncwell topics apply")), "{said}");
-    let said = open("kafka://127.0.0.1:1/x", &registry, &[]).await;
+    let said = open("kafka://127.0.0.1:1/x").await.unwrap_err();
     assert!(matches!(&said, Refused::Unreachable(it) if it.contains("127.0.0.1:1")), "{said}");
 }
 
@@ -235,7 +240,7 @@ async fn a_member_that_was_silent_for_too_long_notes_nothing_and_begins_again() 
         tokio::time::timeout(PATIENCE, failed).await.expect("it fails, and is made anew");
     }
     let patient = Settings { properties: BTreeMap::new(), ..bench.settings.clone() };
-    let bus = KafkaBus::open(patient).await.unwrap();
+    let bus = open(&patient).await.unwrap();
     let mut member = bus.subscribe("silent", &[HOT]).await.unwrap();
     let taken = take(&mut *member, 1).await;
     assert_eq!(taken[0].bytes, framed("one"), "nothing was noted");

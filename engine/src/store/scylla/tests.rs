@@ -7,7 +7,7 @@ use super::{
 use crate::{
     contract::{self, servers},
     item::{Claim, Guard, ItemKey, Partition, Patch, Planned, Print},
-    store::{Bearing, Items, Log, Logged, RowKey, Rows, Step, StepKey, Timer, Timers},
+    store::{Bearing, Items, Log, Logged, RowKey, Rows, Step, StepKey, Store, Timer, Timers},
 };
 use bytes::Bytes;
 use futures::future::join_all;
@@ -62,12 +62,17 @@ impl Space {
     /// The same, with its tables.
     async fn made(options: &Options) -> Option<Self> {
         let space = Self::new()?;
-        schema::migrate(&space.address, options).await.unwrap();
+        servers::prepare(async || schema::migrate(&space.address, options).await, OpenError::may_pass).await.unwrap();
         Some(space)
     }
 
     async fn open(&self) -> Arc<Cluster> {
-        Arc::new(Cluster::open(&self.address).await.unwrap())
+        let opened = servers::prepare(async || Cluster::open(&self.address).await, OpenError::may_pass).await;
+        Arc::new(opened.unwrap())
+    }
+
+    async fn store(&self) -> Store {
+        servers::prepare(async || ScyllaStore::open(&self.address).await, OpenError::may_pass).await.unwrap()
     }
 
     async fn admin(&self) -> Session {
@@ -86,7 +91,7 @@ impl Space {
 #[tokio::test]
 async fn it_does_what_every_store_does() {
     let Some(space) = Space::made(&Options::default()).await else { return };
-    let store = ScyllaStore::open(&space.address).await.unwrap();
+    let store = space.store().await;
     Box::pin(contract::store::check(&store, "run")).await;
     drop(store);
     space.end().await;
@@ -95,7 +100,7 @@ async fn it_does_what_every_store_does() {
 #[tokio::test]
 async fn it_holds_what_was_acknowledged_after_it_was_opened_again() {
     let Some(space) = Space::made(&Options::default()).await else { return };
-    let open = async || ScyllaStore::open(&space.address).await.unwrap();
+    let open = async || space.store().await;
     contract::store::check_survives(open().await, open, "run").await;
     space.end().await;
 }

@@ -1,12 +1,8 @@
 //! Messages that others have written: what is not ours, and what is of another version.
 
-use super::{Bench, HOT, PATIENCE, framed, message, take};
+use super::{Bench, HOT, PATIENCE, framed, message, open, take};
 use crate::{
-    bus::{
-        Bus, Unreachable,
-        kafka::{KafkaBus, Names},
-        registry::Refused,
-    },
+    bus::{Bus, Unreachable, kafka::Names, registry::Refused},
     clock::Clock,
     runner::{Runner, Waits},
     stage::{Answer, Made, Stage},
@@ -145,7 +141,7 @@ async fn another_version_is_read_and_one_that_cannot_be_read_ends_the_start() {
     ask(&bench, reqwest::Method::PUT, &format!("/config/{topic}-value"), level).await;
     newer["fields"].as_array_mut().unwrap().retain(|it| it["name"] != "head");
     register(&newer).await;
-    let said = KafkaBus::open(bench.settings.clone()).await.unwrap_err();
+    let said = open(&bench.settings).await.unwrap_err();
     assert!(matches!(&said, Refused::Wrong(it) if it.contains("not compatible with this build")), "{said}");
     bench.end().await;
 }

@@ -3,11 +3,11 @@
 use super::{
     Bench, HOT, PATIENCE,
     foreign::{ask, fetched, newer, producer, send},
-    framed, message, take,
+    framed, message, open, take,
 };
 use crate::bus::{
     Bus,
-    kafka::{KafkaBus, Names, Settings},
+    kafka::{Names, Settings},
 };
 use schemas::codec;
 use std::net::SocketAddr;
@@ -41,7 +41,7 @@ async fn a_partition_waits_for_a_registry_that_is_down_and_others_go_on() {
     let place = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
     let (address, passing) = pass_on(SocketAddr::from(([127, 0, 0, 1], 0)), place.clone()).await;
     let registry = format!("http://{address}{}", url.path());
-    let bus = KafkaBus::open(Settings { registry, ..bench.settings.clone() }).await.unwrap();
+    let bus = open(&Settings { registry, ..bench.settings.clone() }).await.unwrap();
     let topic = Names::new(&bench.settings.namespace).topic(HOT).to_owned();
     let versions = format!("/subjects/{topic}-value/versions");
     let body = serde_json::json!({ "schema": newer().to_string() });
