@@ -32,6 +32,7 @@ fn main() {
         deletes: Deletes::Keep,
         types,
         source: "google_health",
+        is_again: false,
         by: (EventId::root(sync(1)), sync(1)),
         destination: connection("files"),
     };

@@ -74,6 +74,8 @@ pub struct Policy<'a> {
     pub types: &'a [TypeProfile],
     /// The source's provider.
     pub source: &'a str,
+    /// Whether an old page is looked at once more, in a shadow: when it was read says nothing of when it changed.
+    pub is_again: bool,
     /// The event that is being resolved, and its sync.
     pub by: (EventId, SyncId),
     /// The destination.
@@ -269,7 +271,7 @@ impl Case<'_> {
                 Rule::PrioritiseDestination => {
                     return self.skip(Some(row), Fate::Skipped, Reason::DestinationPreferred, Vec::new());
                 }
-                Rule::Newest if edited_at > self.incoming.source_at => {
+                Rule::Newest if edited_at > self.changed_at() => {
                     return self.skip(Some(row), Fate::Skipped, Reason::DestinationNewer, Vec::new());
                 }
                 Rule::Newest => {}
@@ -298,6 +300,12 @@ impl Case<'_> {
             self.operation(row.key.item, &row.key.partition.month, action, version, Vec::new(), Some(plan));
         decided.seen = Some(forget);
         decided
+    }
+
+    /// When the source's content became what it is, as far as that is known.
+    fn changed_at(&self) -> Instant {
+        let is_untimed = self.incoming.record.origin.modified_at.is_none();
+        if self.policy.is_again && is_untimed { Instant(i64::MIN) } else { self.incoming.source_at }
     }
 
     /// The source no longer has the record.

@@ -8,6 +8,7 @@ mod inside;
 mod losses;
 mod outside;
 mod place;
+mod tables;
 mod telling;
 mod waiting;
 
@@ -434,12 +435,6 @@ impl World {
     pub fn forget(&self) {
         self.strava.kit.clear_journal();
         self.google.kit().clear_journal();
-    }
-
-    /// Where SyncWell keeps its data.
-    #[must_use]
-    pub fn data(&self) -> PathBuf {
-        self.config.data.clone()
     }
 
     /// The time.

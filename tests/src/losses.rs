@@ -1,6 +1,6 @@
 //! What a store can lose, and how it is put right: while SyncWell does not run.
 
-use crate::{End, Outside, Place, START, World, at, place::session, until};
+use crate::{End, Outside, Place, START, World, at, place::session, tables, until};
 use anyhow::{Context, Result};
 use engine::{
     clock::Clock,
@@ -171,19 +171,16 @@ impl Still<'_> {
         }
         let session = self.session().await?;
         let mut tables = Vec::new();
-        for table in self.tables(&session).await? {
+        for table in Self::tables(&session).await? {
             let rows = rows_of(&session, &table).await?;
             tables.push((table, rows));
         }
         Ok(Snapshot { at, kept: Kept::Tables(tables) })
     }
 
-    async fn tables(&self, session: &Session) -> Result<Vec<String>> {
-        let keyspace = session.get_keyspace().context("no keyspace")?;
-        let listed = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?";
-        let found = session.query_unpaged(listed, (&*keyspace,)).await?.into_rows_result()?;
-        let tables: Vec<String> = found.rows::<(String,)>()?.map(|it| Ok(it?.0)).collect::<Result<_>>()?;
-        Ok(tables.into_iter().filter(|it| !KEPT.contains(&it.as_str())).collect())
+    async fn tables(session: &Session) -> Result<Vec<String>> {
+        let all = tables::names(session).await?;
+        Ok(all.into_iter().filter(|it| !KEPT.contains(&it.as_str())).collect())
     }
 
     async fn put_back(&self, snapshot: &Snapshot) -> Result<()> {
@@ -204,7 +201,7 @@ impl Still<'_> {
             }
             Kept::Tables(tables) => {
                 let session = self.session().await?;
-                for table in self.tables(&session).await? {
+                for table in Self::tables(&session).await? {
                     session.query_unpaged(format!("TRUNCATE {table}"), ()).await?;
                 }
                 for (table, rows) in tables {
@@ -222,8 +219,7 @@ impl Still<'_> {
 /// The rows of a table as JSON, without what is null, each with its time: that of the column by which steps are in
 /// order, or of the one whose time is a record's own; else the beginning of time.
 async fn rows_of(session: &Session, table: &str) -> Result<Vec<(String, i64)>> {
-    let found = session.query_unpaged(format!("SELECT JSON * FROM {table}"), ()).await?.into_rows_result()?;
-    let rows: Vec<String> = found.rows::<(String,)>()?.map(|it| Ok(it?.0)).collect::<Result<_>>()?;
+    let rows = tables::json(session, table).await?;
     let timed = match table {
         "steps" => Some("bearing"),
         "origins" => Some("leads"),

@@ -11,6 +11,7 @@ use engine::{
     contract::servers,
     store::scylla::{address::Address, schema},
 };
+use schemas::topics::catalogue;
 use scylla::{
     client::{session::Session, session_builder::SessionBuilder},
     statement::Statement,
@@ -121,6 +122,12 @@ impl Place {
         }
         let admin = Admin::new(backends::kafka(&self.config(Path::new("unused")))?)?;
         admin.delete_all().await?;
+        // The brokers tell of topics for a moment after they deleted them.
+        crate::until("the topics are gone", async || {
+            let Ok(changes) = admin.plan(Some(1), false).await else { return Ok(None) };
+            Ok((changes.len() == catalogue().len()).then_some(()))
+        })
+        .await?;
         // A topic is made again once it is gone everywhere.
         crate::until("the topics are made again", async || {
             let Ok(changes) = admin.plan(Some(1), false).await else { return Ok(None) };

@@ -31,7 +31,7 @@ fn minutes(n: i64) -> Instant {
 
 fn policy(types: &[TypeProfile]) -> Policy<'_> {
     let (rule, deletes) = (Rule::PrioritiseSource, Deletes::Mirror);
-    Policy { rule, deletes, types, source: "watch", by: BY, destination: DESTINATION }
+    Policy { rule, deletes, types, source: "watch", is_again: false, by: BY, destination: DESTINATION }
 }
 
 fn run(start: Instant, distance_m: f64) -> Record {
@@ -275,6 +275,13 @@ fn an_edit_at_the_destination_is_judged_by_the_rule() {
         let policy = Policy { rule, ..policy(&ALL) };
         check(&mut window(&[(&row, &record)]), &policy, &again("a", changed.clone(), &row), &expected);
     }
+    // Looked at once more, what has no time of its own is older than any edit.
+    let row = ItemRow { seen_modified_at: Some(minutes(30)), ..ours("a", &record, 1, 1) };
+    let policy = Policy { rule: Rule::Newest, is_again: true, ..policy(&ALL) };
+    let mut timed = again("a", changed, &row);
+    check(&mut window(&[(&row, &record)]), &policy, &timed, &Is::Skip(Fate::Skipped, Reason::DestinationNewer));
+    timed.record.origin.modified_at = Some(timed.source_at);
+    check(&mut window(&[(&row, &record)]), &policy, &timed, &update());
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::{
 };
 use schemas::{
     data_type::DataType,
-    event::{Action, Decisions, Destination, Envelope, Fate, Head, Normalized, Reason, Resolved, Side},
+    event::{Action, Decisions, Destination, Envelope, Fate, Head, Mode, Normalized, Reason, Resolved, Side},
     id::{ConnectionId, ItemId, Subject},
     record::{Record, Records},
     time::Interval,
@@ -206,6 +206,7 @@ impl Resolve {
             deletes: destination.deletes,
             types: &profile.types,
             source: &page.input.body.source.provider,
+            is_again: page.input.head.mode == Mode::Shadow,
             by: (page.input.head.id, page.input.head.sync),
             destination: destination.account.connection,
         }
