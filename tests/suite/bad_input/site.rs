@@ -91,18 +91,18 @@ impl Site {
         Ok((Running(command.spawn().context("start the binary")?), said))
     }
 
-    /// What a worker says that is started so, until it ends, waits, or is up.
-    pub(super) async fn worker(&self, config: &Config) -> Result<Said> {
+    /// What a worker says that is started so, until it ends, is up, or has said what is waited for.
+    pub(super) async fn worker(&self, config: &Config, is_told: impl Fn(&str) -> bool) -> Result<Said> {
         let (running, said) = self.start(config)?;
         let running = tokio::sync::Mutex::new(running);
         let look = async || {
             let code = running.lock().await.0.try_wait()?.map(|it| it.code().unwrap_or(-1));
             let text = fs::read_to_string(&said)?;
-            let is_told = text.ends_with('\n') && (text.contains("waits for") || text.contains("is up at"));
-            let lines = || text.lines().map(str::to_owned).collect();
-            Ok((code.is_some() || is_told).then(|| Said { code, lines: lines() }))
+            let is_over = code.is_some() || (text.ends_with('\n') && (text.contains("is up at") || is_told(&text)));
+            Ok(is_over.then(|| Said { code, lines: text.lines().map(str::to_owned).collect() }))
         };
-        until_every("a worker has said something", OFTEN, look).await
+        let told = until_every("a worker has said it", OFTEN, look).await;
+        told.with_context(|| format!("it said: {}", fs::read_to_string(&said).unwrap_or_default()))
     }
 
     /// A worker that is up.
