@@ -25,7 +25,7 @@ else
 	@echo "LEFT OUT: what needs Kafka, a CQL store and a registry; tests/stack/stack.py says what is missing"
 endif
 
-# The scenarios and every third case of the crash sweep once more, on real servers: about a quarter of an hour.
+# The scenarios and every third case of the crash sweep once more, on real servers: about half an hour.
 test-cluster:
 	SYNCWELL_TEST_WORLD=cluster python3 tests/stack/stack.py run -- $(CARGO) test --workspace --test suite
 
