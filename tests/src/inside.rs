@@ -65,7 +65,8 @@ impl Inside {
         kits: [Kit; 2],
         (catalog, is_held): (&Catalog, &Arc<AtomicBool>),
     ) -> Result<Self> {
-        let process = Process::open(config, catalog.clone(), clock.clone(), Roles::all()).await?;
+        let open = || Process::open(config, catalog.clone(), clock.clone(), Roles::all());
+        let process = crate::opened(async || open().await).await?;
         let url = format!("http://{}", process.address());
         let (intake, connect, runner) = (process.intake.clone(), process.connect.clone(), process.runner.clone());
         let takes_commands = process.takes_commands();

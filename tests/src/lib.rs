@@ -16,7 +16,7 @@ pub use self::{
     inside::{End, Inside},
     losses::{Repair, Snapshot},
     outside::{Outside, VERIFY_TOKEN},
-    place::Place,
+    place::{Place, opened},
     telling::{fates, told},
     waiting::{until, until_every},
 };

@@ -58,7 +58,7 @@ enum Kept {
 
 /// Opens something once whoever had the directory has let go of it.
 pub(crate) async fn once_free<T>(open: impl AsyncFn() -> Result<T>) -> Result<T> {
-    let look = async || match open().await {
+    let look = async || match crate::opened(&open).await {
         Ok(opened) => Ok(Some(opened)),
         // Tasks that were cut off give the directory free when they have unwound.
         Err(err) if format!("{err:#}").contains("in use") => Ok(None),

@@ -5,6 +5,7 @@
 use anyhow::{Context, Result};
 use engine::{
     bus::{
+        Unreachable,
         kafka::{Names, topics::Admin},
         registry,
     },
@@ -166,6 +167,14 @@ impl Place {
         assert!(["", "cluster"].contains(&world.as_str()), "SYNCWELL_TEST_WORLD={world}; it is `cluster` or not set");
         !world.is_empty()
     }
+}
+
+/// Opens something as a process that starts does: servers that do not answer yet are waited for.
+///
+/// # Errors
+/// What does not pass.
+pub async fn opened<T>(open: impl AsyncFn() -> Result<T>) -> Result<T> {
+    servers::patiently(open, |err: &anyhow::Error| err.chain().any(|it| it.is::<Unreachable>())).await
 }
 
 /// A way into the store on servers, and where that is.

@@ -66,6 +66,14 @@ pub fn unique() -> String {
 /// The last failure.
 pub async fn prepare<T, E>(make: impl AsyncFn() -> Result<T, E>, may_pass: impl Fn(&E) -> bool) -> Result<T, E> {
     let _turn = MAKING.lock().await;
+    patiently(make, may_pass).await
+}
+
+/// Does something, and again while it failed for what may pass.
+///
+/// # Errors
+/// The last failure.
+pub async fn patiently<T, E>(make: impl AsyncFn() -> Result<T, E>, may_pass: impl Fn(&E) -> bool) -> Result<T, E> {
     let until = Instant::now() + PATIENCE;
     loop {
         match make().await {

@@ -178,7 +178,8 @@ fn a_record_with_another_title_is_another() -> Result<()> {
 
 /// Nothing is left open in the store of a process that has ended.
 pub(super) async fn at_rest(home: &Home) -> Result<()> {
-    let backends = Backends::open(&home.config()?).await?;
+    let config = home.config()?;
+    let backends = tests::opened(async || Backends::open(&config).await).await?;
     let (store, subject) = (&backends.store, backends.vault.subject_of("me"));
     let unsettled = store.log.unsettled(None, 10).await?;
     ensure!(unsettled.is_empty(), "syncs are open: {unsettled:?}");
