@@ -1,7 +1,7 @@
 //! The HTTP API: handlers that translate and delegate.
 //!
 //! Read in this order: [`App`] (what it delegates to) and [`router`] (every route, in one table), [`problem`] (every
-//! error), then the handlers: `connections`, `configs`, `jobs`, `stream`, `imports`, `records`, `analytics`,
+//! error), then the handlers: `connections`, `configs`, `jobs`, `stream`, `imports`, `records`, `reviews`, `analytics`,
 //! `webhooks`, `system`. `edge` bounds what a request may cost, `auth` says whose it is, [`serve`] runs connections.
 //! [`probes`] is all that a process without the API serves.
 
@@ -20,6 +20,7 @@ mod operator;
 pub mod problem;
 mod providers;
 mod records;
+mod reviews;
 mod routes;
 mod serve;
 mod shares;

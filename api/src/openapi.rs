@@ -1,7 +1,8 @@
 //! The OpenAPI document, from the handlers.
 
 use crate::{
-    analytics, configs, connections, imports, jobs, operator, problem, providers, records, stream, system, webhooks,
+    analytics, configs, connections, imports, jobs, operator, problem, providers, records, reviews, stream, system,
+    webhooks,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -25,6 +26,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         configs::list, configs::put, configs::remove,
         jobs::list, jobs::submit, jobs::status, stream::events,
         imports::import, records::explain, records::of_job,
+        reviews::list, reviews::answer, reviews::split,
         analytics::get, analytics::put,
         webhooks::hear, webhooks::handshake,
         operator::begin_shadow, operator::list_replays, operator::get_replay, operator::begin_repair,

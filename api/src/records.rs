@@ -28,7 +28,9 @@ pub(crate) async fn explain(
     Id(id): Id,
 ) -> Result<Json<Vec<ExplanationView>>, Problem> {
     let app = &web.app;
-    let found = engine::explain::explain(&app.store, &app.contents, &subject, ItemId(id)).await?;
+    let found =
+        engine::explain::explain((&app.store, &app.contents, &app.connect.accounts.catalog), &subject, ItemId(id))
+            .await?;
     if found.is_empty() {
         return Err(Problem::not_found("record"));
     }

@@ -7,7 +7,7 @@ use crate::{
     edge::{Pace, bounded, observed, panicked},
     imports, jobs, operator,
     problem::{Code, Problem},
-    providers, records,
+    providers, records, reviews,
     serve::Stop,
     stream, system, webhooks,
 };
@@ -40,6 +40,9 @@ pub(crate) fn routes() -> Vec<(&'static str, Pace, MethodRouter<Shared>)> {
         ("/v1/sync-jobs/{id}/records", Pace::Quick, get(records::of_job)),
         ("/v1/imports", Pace::Import, post(imports::import)),
         ("/v1/records/{id}/explain", Pace::Quick, get(records::explain)),
+        ("/v1/records/{id}/split", Pace::Provider, post(reviews::split)),
+        ("/v1/reviews", Pace::Quick, get(reviews::list)),
+        ("/v1/reviews/{id}/answer", Pace::Provider, post(reviews::answer)),
         ("/v1/user/me/analytics", Pace::Quick, get(analytics::get).put(analytics::put)),
         ("/v1/operator/audit", Pace::Quick, get(operator::audit)),
         ("/v1/operator/open-events", Pace::Quick, post(operator::republish_open)),

@@ -1,15 +1,18 @@
 //! What clients are told, as JSON. The engine's values in the words of the API.
 
+mod explained;
+
+pub use explained::{CandidateView, DecisionView, EvidenceView, ExplanationView, FieldView, SourceView};
+
 use engine::{
-    explain::{Explanation, Why},
     people::{Config, Connection, ConnectionState},
     provider::{Delivery, Profile},
     status::{State, Status},
 };
 use schemas::{
     data_type::DataType,
-    event::{Account, Action, Count, Deletes, DestinationCounts, Fate, Reason, Rule, StretchState},
-    id::{ConfigId, ConnectionId, ItemId, SyncId},
+    event::{Account, Count, Deletes, DestinationCounts, Fate, Reason, Rule, StretchState},
+    id::{ConfigId, ConnectionId, SyncId},
     time::Instant,
 };
 use serde::{Deserialize, Serialize};
@@ -297,133 +300,6 @@ impl From<DestinationCounts> for DestinationView {
     fn from(it: DestinationCounts) -> Self {
         let counts = it.counts.into_iter().map(CountView::from).collect();
         Self { account: it.account.into(), counts, end: it.end }
-    }
-}
-
-/// Why a record is where it is, at one destination.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct ExplanationView {
-    /// The record.
-    #[schema(value_type = uuid::Uuid)]
-    pub record: ItemId,
-    /// Its type.
-    #[schema(value_type = DataTypeName)]
-    pub data_type: DataType,
-    /// When it starts.
-    #[schema(value_type = String, format = DateTime)]
-    pub starts_at: Instant,
-    /// The destination.
-    #[schema(value_type = uuid::Uuid)]
-    pub destination: ConnectionId,
-    /// How it stands there.
-    pub state: &'static str,
-    /// Whether the record there is ours.
-    pub owned: bool,
-    /// The version that was decided last.
-    pub planned_version: i64,
-    /// The version that the destination holds.
-    pub version: i64,
-    /// The record's id there.
-    pub external_id: Option<String>,
-    /// The decision that planned it; absent for a record that was only seen there.
-    pub decision: Option<DecisionView>,
-}
-
-/// A decision, as it was made.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct DecisionView {
-    /// The job that made it.
-    #[schema(value_type = uuid::Uuid)]
-    pub sync: SyncId,
-    /// When.
-    #[schema(value_type = String, format = DateTime)]
-    pub decided_at: Instant,
-    /// Where the record came from.
-    pub source: AccountView,
-    /// The record's id there.
-    pub origin_record: String,
-    /// When it was last changed there, or read out.
-    #[schema(value_type = String, format = DateTime)]
-    pub source_at: Instant,
-    /// `skip`, `create`, `update` or `delete`.
-    #[schema(value_type = String)]
-    pub action: Action,
-    /// The rule that decided.
-    pub rule: String,
-    /// The version of that rule.
-    pub rule_version: i32,
-    /// Why, for a skip.
-    #[schema(value_type = Option<String>)]
-    pub reason: Option<Reason>,
-    /// What else was considered as the same record.
-    pub candidates: Vec<CandidateView>,
-    /// Which source won each field that differs.
-    pub fields: Vec<FieldView>,
-    /// What became of it; absent while it is on its way.
-    #[schema(value_type = Option<String>)]
-    pub fate: Option<Fate>,
-    /// In a sentence.
-    pub sentence: String,
-}
-
-/// A record that was considered as the same one.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub struct CandidateView {
-    /// Its id.
-    #[schema(value_type = uuid::Uuid)]
-    pub record: ItemId,
-    /// How well it fits, 0 to 1.
-    pub score: f64,
-    /// Whether it is ours.
-    pub owned: bool,
-}
-
-/// Which source won a field.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct FieldView {
-    /// The field.
-    pub field: String,
-    /// The provider whose value it has.
-    pub provider: String,
-}
-
-impl From<Explanation> for ExplanationView {
-    fn from(it: Explanation) -> Self {
-        Self {
-            record: it.record,
-            data_type: it.data_type,
-            starts_at: it.starts_at,
-            destination: it.destination,
-            state: it.state,
-            owned: it.owned,
-            planned_version: it.planned_version,
-            version: it.version,
-            external_id: it.external_id,
-            decision: it.decision.map(DecisionView::from),
-        }
-    }
-}
-
-impl From<Why> for DecisionView {
-    fn from(it: Why) -> Self {
-        let candidate =
-            |it: schemas::event::Candidate| CandidateView { record: it.item, score: it.score, owned: it.owned };
-        let field = |it: schemas::event::FieldChoice| FieldView { field: it.field, provider: it.provider };
-        Self {
-            sync: it.sync,
-            decided_at: it.decided_at,
-            source: it.source.into(),
-            origin_record: it.origin_record,
-            source_at: it.source_at,
-            action: it.action,
-            rule: it.rule,
-            rule_version: it.rule_version,
-            reason: it.reason,
-            candidates: it.candidates.into_iter().map(candidate).collect(),
-            fields: it.fields.into_iter().map(field).collect(),
-            fate: it.fate,
-            sentence: it.sentence,
-        }
     }
 }
 

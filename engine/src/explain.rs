@@ -1,9 +1,29 @@
-//! Why a record is where it is: the decision that planned it, and what became of it.
+//! Why a record is where it is, or is not: the decision about it, what that rests on, and what became of it.
+//!
+//! Everything that is told is read from events. What a decision made of its sources is made again out of the events
+//! that it cites, and has to agree.
 
-use crate::{bus::Unreachable, contents::Contents, item::ItemRow, status::Story, store::Store};
+mod reasons;
+mod unkept;
+
+pub use reasons::next_step;
+
+use crate::{
+    bus::Unreachable,
+    contents::Contents,
+    item::ItemRow,
+    provider::Catalog,
+    resolve::{MergePolicy, RULE_VERSION, kept},
+    sources::Sources,
+    status::Story,
+    store::Store,
+};
 use schemas::{
     data_type::DataType,
-    event::{Account, Action, Candidate, Decisions, Fate, FieldChoice, Reason, Results},
+    event::{
+        Account, Action, Candidate, Decision, Decisions, Envelope, Fate, FieldChoice, OperationResult, Reason,
+        Resolved, Results, Source,
+    },
     id::{ItemId, Subject, SyncId},
     time::Instant,
 };
@@ -32,6 +52,25 @@ pub struct Explanation {
     pub external_id: Option<String>,
     /// The decision that planned it; absent for a record that was only seen there.
     pub decision: Option<Why>,
+    /// The sources' records that it is made of, the one that it began with first.
+    pub sources: Vec<Source>,
+    /// Whether what the destination is to hold comes out again of the events that its sources are in.
+    pub rederived: Rederived,
+}
+
+/// Whether a decision comes out again of the events that it cites.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rederived {
+    /// It does.
+    Agrees,
+    /// It does not: an operator should look, for something was changed behind SyncWell's back.
+    Differs,
+    /// Another version of the rules made it: they are not held against it.
+    OtherRules,
+    /// What was read is no longer kept, or nothing was decided.
+    #[default]
+    NotKept,
 }
 
 /// A decision, as it was made.
@@ -61,6 +100,12 @@ pub struct Why {
     pub fields: Vec<FieldChoice>,
     /// What became of it; absent while it is on its way.
     pub fate: Option<Fate>,
+    /// What the destination said, in words without values.
+    pub answer: Option<String>,
+    /// What of the record the destination does not hold.
+    pub lost: Vec<String>,
+    /// What the person can do, if it was not copied.
+    pub next_step: Option<&'static str>,
     /// In a sentence.
     pub sentence: String,
 }
@@ -70,16 +115,25 @@ pub struct Why {
 /// # Errors
 /// When the store cannot be reached.
 pub async fn explain(
-    store: &Store,
-    contents: &Contents,
+    (store, contents, catalog): (&Store, &Contents, &Catalog),
     subject: &Subject,
     item: ItemId,
 ) -> Result<Vec<Explanation>, Unreachable> {
     let mut explanations = Vec::new();
     for row in store.items.find(subject, item).await? {
-        let decision = match row.planned_by {
+        let told = match row.planned_by {
             Some((_, sync)) => why(store, contents, subject, &row, sync).await?,
             None => None,
+        };
+        let opened = contents.open_row(subject, &item.to_string(), &row.summary).await?;
+        let sources = opened.and_then(|it| kept(&it)).map(|it| it.1).unwrap_or_default();
+        let by = told.as_ref().map(|it| (it.0.rule_version, it.1.as_str()));
+        let rederived = match by {
+            Some((version, _)) if version != RULE_VERSION => Rederived::OtherRules,
+            Some((_, provider)) => {
+                rederive((store, contents), subject, catalog.get(provider), (&row, &sources)).await?
+            }
+            None => Rederived::NotKept,
         };
         explanations.push(Explanation {
             record: item,
@@ -91,10 +145,36 @@ pub async fn explain(
             planned_version: row.planned_version,
             version: row.version,
             external_id: contents.open_external(subject, &row).await?,
-            decision,
+            decision: told.map(|it| it.0),
+            sources,
+            rederived,
         });
     }
+    if explanations.is_empty() {
+        explanations.extend(unkept::explain(store, contents, subject, item).await?);
+    }
     Ok(explanations)
+}
+
+/// Makes what an item is to be once more, out of its sources' events.
+async fn rederive(
+    (store, contents): (&Store, &Contents),
+    subject: &Subject,
+    provider: Option<&std::sync::Arc<dyn crate::provider::DataProvider>>,
+    (row, sources): (&ItemRow, &[Source]),
+) -> Result<Rederived, Unreachable> {
+    let Some(provider) = provider.filter(|_| !sources.is_empty() && !row.planned_delete) else {
+        return Ok(Rederived::NotKept);
+    };
+    let mut opened = Sources::new(&*store.log, contents, subject);
+    let mut records = Vec::with_capacity(sources.len());
+    for it in sources {
+        let Some(record) = opened.record(it).await? else { return Ok(Rederived::NotKept) };
+        records.push(record);
+    }
+    let ranks = vec![0; records.len()];
+    let joined = opened.join(&**provider, &MergePolicy::default(), (sources.to_vec(), records, ranks)).await?;
+    Ok(if joined.hash == row.planned_hash { Rederived::Agrees } else { Rederived::Differs })
 }
 
 /// What was decided about one record of a sync, in short.
@@ -145,67 +225,95 @@ pub async fn decided(
     Ok(Some(all))
 }
 
+/// The decision that planned a row, and the destination's provider.
 async fn why(
     store: &Store,
     contents: &Contents,
     subject: &Subject,
     row: &ItemRow,
     sync: SyncId,
-) -> Result<Option<Why>, Unreachable> {
+) -> Result<Option<(Why, String)>, Unreachable> {
     let story = Story::read(&*store.log, subject, sync).await?;
-    let fate = fate(contents, subject, &story, row).await?;
+    let result = result(contents, subject, &story, row.key.item).await?;
     for resolved in story.resolved() {
         let Some(sealed) = &resolved.body.decisions else { continue };
         let Some(decisions) = contents.open_value::<Decisions>(subject, sealed).await? else { continue };
         let found =
             decisions.decisions.into_iter().find(|it| it.item == row.key.item && it.version == row.planned_version);
         let Some(decision) = found else { continue };
-        let verb = match decision.action {
-            Action::Create => "made",
-            Action::Update => "changed",
-            Action::Delete => "deleted",
-            Action::Skip => "left alone",
-        };
-        let (from, to) = (&resolved.body.source.provider, &resolved.body.destination.account.provider);
-        let sentence = format!(
-            "a {} of {from} starting at {} was to be {verb} at {to} by the rule {} (version {}), as version {}; {} other records were considered as the same one",
-            decision.data_type,
-            decision.time.start,
-            decision.rule,
-            decision.rule_version,
-            decision.version,
-            decision.candidates.len(),
-        );
-        return Ok(Some(Why {
-            sync,
-            decided_at: resolved.head.at,
-            source: resolved.body.source.clone(),
-            origin_record: decision.origin_record,
-            source_at: decision.source_at,
-            action: decision.action,
-            rule: decision.rule,
-            rule_version: decision.rule_version,
-            reason: decision.reason,
-            candidates: decision.candidates,
-            fields: decision.fields,
-            fate,
-            sentence,
-        }));
+        let provider = resolved.body.destination.account.provider.clone();
+        return Ok(Some((told(sync, resolved, decision, result), provider)));
     }
     Ok(None)
 }
 
-async fn fate(
+/// A decision with what became of it.
+fn told(sync: SyncId, resolved: &Envelope<Resolved>, decision: Decision, result: Option<OperationResult>) -> Why {
+    let sentence = sentence(resolved, &decision);
+    let (fate, reason, answer, lost) = match result {
+        Some(it) => (Some(it.fate), it.reason.or(decision.reason), it.detail, it.lost),
+        None => (None, decision.reason, None, Vec::new()),
+    };
+    Why {
+        sync,
+        decided_at: resolved.head.at,
+        source: resolved.body.source.clone(),
+        origin_record: decision.origin_record,
+        source_at: decision.source_at,
+        action: decision.action,
+        rule: decision.rule,
+        rule_version: decision.rule_version,
+        reason,
+        candidates: decision.candidates,
+        fields: decision.fields,
+        fate,
+        answer,
+        lost,
+        next_step: reason.map(next_step),
+        sentence,
+    }
+}
+
+fn sentence(resolved: &Envelope<Resolved>, decision: &Decision) -> String {
+    let (from, to) = (&resolved.body.source.provider, &resolved.body.destination.account.provider);
+    let what = format!("a {} of {from} starting at {}", decision.data_type, decision.time.start);
+    let rule = format!("the rule {} (version {})", decision.rule, decision.rule_version);
+    let considered = match decision.candidates.len() {
+        0 => String::from("no other record was considered as the same one"),
+        1 => String::from("one other record was considered as the same one"),
+        n => format!("{n} other records were considered as the same one"),
+    };
+    if let Some(reason) = decision.reason {
+        let code = reason.code();
+        return format!(
+            "{what} was left alone at {to} ({code}) by {rule}; {considered}; what to do: {}",
+            next_step(reason)
+        );
+    }
+    let verb = match decision.action {
+        Action::Create => "made",
+        Action::Update => "changed",
+        Action::Delete => "deleted",
+        Action::Skip => "left alone",
+    };
+    let made_of = match decision.sources.len() {
+        0 | 1 => String::new(),
+        n => format!(", made of {n} sources' records"),
+    };
+    format!("{what} was to be {verb} at {to} by {rule}, as version {}{made_of}; {considered}", decision.version)
+}
+
+async fn result(
     contents: &Contents,
     subject: &Subject,
     story: &Story,
-    row: &ItemRow,
-) -> Result<Option<Fate>, Unreachable> {
+    item: ItemId,
+) -> Result<Option<OperationResult>, Unreachable> {
     for outcome in story.outcomes() {
         let Some(sealed) = &outcome.body.results else { continue };
         let Some(results) = contents.open_value::<Results>(subject, sealed).await? else { continue };
-        if let Some(result) = results.results.iter().find(|it| it.item == row.key.item) {
-            return Ok(Some(result.fate));
+        if let Some(result) = results.results.into_iter().find(|it| it.item == item) {
+            return Ok(Some(result));
         }
     }
     Ok(None)

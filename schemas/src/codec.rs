@@ -58,7 +58,7 @@ pub struct Published {
 }
 
 /// Every published version, oldest first; the last of a subject is the one that is written.
-pub const SCHEMAS: [Published; 11] = [
+pub const SCHEMAS: [Published; 18] = [
     Published {
         id: 1,
         subject: Subject::Event(Kind::Requested),
@@ -110,6 +110,38 @@ pub const SCHEMAS: [Published; 11] = [
         version: 1,
         text: include_str!("../avro/analytics.v1.avsc"),
     },
+    Published {
+        id: 12,
+        subject: Subject::Event(Kind::Normalized),
+        version: 2,
+        text: include_str!("../avro/normalized.v2.avsc"),
+    },
+    Published {
+        id: 13,
+        subject: Subject::Event(Kind::Resolved),
+        version: 2,
+        text: include_str!("../avro/resolved.v2.avsc"),
+    },
+    Published {
+        id: 14,
+        subject: Subject::Event(Kind::Outcome),
+        version: 2,
+        text: include_str!("../avro/outcome.v2.avsc"),
+    },
+    Published {
+        id: 15,
+        subject: Subject::Event(Kind::Settled),
+        version: 2,
+        text: include_str!("../avro/settled.v2.avsc"),
+    },
+    Published {
+        id: 16,
+        subject: Subject::Event(Kind::Rejected),
+        version: 2,
+        text: include_str!("../avro/rejected.v2.avsc"),
+    },
+    Published { id: 17, subject: Subject::Decisions, version: 2, text: include_str!("../avro/decisions.v2.avsc") },
+    Published { id: 18, subject: Subject::Results, version: 2, text: include_str!("../avro/results.v2.avsc") },
 ];
 
 /// A schema, parsed, with its reader and writer. Parsed once a process.

@@ -13,7 +13,7 @@ mod payload;
 mod requested;
 
 pub use analytics::{Analytics, PartOfDay};
-pub use decisions::{Action, Candidate, Decision, Decisions, FieldChoice, Resolved};
+pub use decisions::{Action, Candidate, Decision, Decisions, Evidence, FieldChoice, Resolved, Source, Verdict};
 pub use fate::{Count, Fate, Reason};
 pub use outcome::{DestinationCounts, OperationResult, Outcome, Rejected, Results, Settled, Stretch, StretchState};
 pub use pages::{Fetched, IssueCount, Normalized, Side};

@@ -5,6 +5,7 @@ mod connect;
 mod demo;
 mod developer;
 mod doctor;
+mod explain;
 mod import;
 mod jobs;
 mod operators;
@@ -86,8 +87,12 @@ pub enum Command {
     Sync(jobs::Sync),
     /// Says how a sync stands, or lists the latest.
     Status(jobs::StatusOf),
-    /// Says why a record is where it is.
-    Explain(jobs::Explain),
+    /// Says why a record is where it is, or is not.
+    Explain(explain::Explain),
+    /// Lists the questions whether two records are one thing, or answers one.
+    Reviews(explain::Reviews),
+    /// Takes a record apart that was made of several sources' records.
+    Split(explain::Split),
     /// For operators: prints the events of a topic as JSON lines, from the log; what is sealed stays sealed.
     Tail(operators::Tail),
     /// For operators: lists what no stage could take, and takes it up again once its cause is repaired.
@@ -199,6 +204,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sync(sync) => sync.run(&config?).await,
         Command::Status(status) => status.run(&config?).await,
         Command::Explain(explain) => explain.run(&config?).await,
+        Command::Reviews(reviews) => reviews.run(&config?).await,
+        Command::Split(split) => split.run(&config?).await,
         Command::Tail(tail) => tail.run(&config?).await,
         Command::Rejects(rejects) => rejects.run(&config?).await,
         Command::Replay(replay) => replay.run(&config?).await,

@@ -8,15 +8,16 @@ use crate::{
     views::{ExplanationView, JobStatus},
 };
 use engine::{
-    explain::{Explanation, Why},
+    explain::{Explanation, Rederived, Why},
     status::{State, Status},
 };
 use schemas::{
     data_type::DataType,
     event::{
-        Account, Action, Candidate, Count, DestinationCounts, Fate, FieldChoice, IssueCount, Stretch, StretchState,
+        Account, Action, Candidate, Count, DestinationCounts, Evidence, Fate, FieldChoice, IssueCount, Source, Stretch,
+        StretchState, Verdict,
     },
-    id::{ConnectionId, ItemId, SyncId},
+    id::{ConnectionId, EventId, ItemId, SyncId},
     time::Interval,
 };
 use serde_json::{Value, json};
@@ -141,9 +142,18 @@ fn explanation() -> Explanation {
         rule: "prioritise_source".into(),
         rule_version: 1,
         reason: None,
-        candidates: vec![Candidate { item, score: 0.5, owned: true }],
-        fields: vec![FieldChoice { field: "steps".into(), provider: "watch".into() }],
+        candidates: vec![Candidate {
+            item,
+            score: 0.5,
+            owned: true,
+            verdict: Verdict::Ask,
+            evidence: vec![Evidence { feature: "start".into(), weight: 1.0, detail: "they start together".into() }],
+        }],
+        fields: vec![FieldChoice { field: "steps".into(), provider: "watch".into(), ..FieldChoice::default() }],
         fate: Some(Fate::Created),
+        answer: Some("it said so".into()),
+        lost: vec!["notes: it has none".into()],
+        next_step: Some("nothing"),
         sentence: "so it is".into(),
     };
     Explanation {
@@ -157,6 +167,17 @@ fn explanation() -> Explanation {
         version: 1,
         external_id: Some("8".into()),
         decision: Some(decision),
+        sources: vec![Source {
+            connection: account().connection,
+            provider: "watch".into(),
+            record: "7".into(),
+            key: String::new(),
+            hash: String::new(),
+            source_at: NOW,
+            sync: SyncId(uuid::Uuid::nil()),
+            event: EventId(uuid::Uuid::nil()),
+        }],
+        rederived: Rederived::Agrees,
     }
 }
 

@@ -89,6 +89,7 @@ async fn a_value_comes_back_as_what_it_was_and_as_nothing_else() {
         hash: None,
         external_id: Some("external".into()),
         owned: true,
+        lost: Vec::new(),
     };
     let value = Results { results: vec![result] };
     let payload = contents.seal_value(&head, &value).await.unwrap();

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     bus::Unreachable,
     item::{ItemKey, ItemRow, ItemState, Origin, Partition, Plan, Planned, Seen},
-    resolve::{RULE_VERSION, summary},
+    resolve::{RULE_VERSION, keep},
     stage::message,
     stage::{logged, root},
     store::{Bearing, Logged, Step, StepKey},
@@ -273,7 +273,7 @@ impl Replays {
         let decision = &operation.decision;
         let sealed = match &decision.record {
             Some(record) => {
-                let json = serde_json::to_vec(&summary(record))
+                let json = keep(record, &decision.sources)
                     .map_err(|err| Unreachable(format!("a summary cannot be written: {err}")))?;
                 Some(self.contents.seal_row(subject, &decision.item.to_string(), &json).await?)
             }

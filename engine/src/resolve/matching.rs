@@ -3,6 +3,7 @@
 use crate::item::Print;
 use schemas::{
     data_type::DataType,
+    event::{Evidence, Verdict},
     record::{Body, Record, Series},
     workout::Streams,
 };
@@ -13,10 +14,32 @@ const SESSION_START_MS: f64 = 180_000.0;
 /// The greatest difference of times for two renderings of one measurement, ms.
 const SAMPLE_MS: u64 = 60_000;
 
+/// The version of these rules.
+pub const MATCH_VERSION: i32 = 1;
+
+/// Whether two records are renderings of the same thing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Match {
+    /// What comes of it.
+    pub verdict: Verdict,
+    /// How well they fit, 0 to 1.
+    pub score: f64,
+    /// What speaks for and against it, strongest first.
+    pub evidence: Vec<Evidence>,
+}
+
+/// How well two records fit.
+#[must_use]
+pub fn compare(a: &Record, b: &Record) -> Match {
+    let score = score(a, b);
+    let verdict = if score >= 0.6 { Verdict::Same } else { Verdict::Different };
+    Match { verdict, score, evidence: Vec::new() }
+}
+
 /// 0 (not the same) to 1 (the same). Symmetric. Records of different types never fit.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^53 ms")]
-pub fn score(a: &Record, b: &Record) -> f64 {
+fn score(a: &Record, b: &Record) -> f64 {
     if a.data_type != b.data_type || a.is_daily_total != b.is_daily_total || a.deleted || b.deleted {
         return 0.0;
     }

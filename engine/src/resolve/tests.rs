@@ -1,6 +1,8 @@
 //! The rules of a decision, each as a sentence.
 
-use super::{Incoming, Known, Policy, Window, score, summary};
+mod graphs;
+
+use super::{Incoming, Join, Known, Policy, Window, compare, summary};
 use crate::{
     item::{ItemKey, ItemRow, ItemState, Origin, Partition, month_of},
     provider::{Delivery, TypeProfile},
@@ -31,7 +33,17 @@ fn minutes(n: i64) -> Instant {
 
 fn policy(types: &[TypeProfile]) -> Policy<'_> {
     let (rule, deletes) = (Rule::PrioritiseSource, Deletes::Mirror);
-    Policy { rule, deletes, types, source: "watch", is_again: false, by: BY, destination: DESTINATION }
+    Policy {
+        rule,
+        deletes,
+        types,
+        source: "watch",
+        is_again: false,
+        by: BY,
+        destination: DESTINATION,
+        combines: true,
+        asks: true,
+    }
 }
 
 fn run(start: Instant, distance_m: f64) -> Record {
@@ -63,6 +75,8 @@ fn incoming(id: &str, record: Record) -> Incoming {
         echo: false,
         item,
         month: month_of(record.time.start),
+        connection: SOURCE,
+        join: Join::Alone,
         record,
     }
 }
@@ -113,7 +127,9 @@ fn foreign(item: ItemId, record: &Record) -> ItemRow {
 }
 
 fn window(rows: &[(&ItemRow, &Record)]) -> Window {
-    Window::new(rows.iter().map(|(row, it)| Known { row: (*row).clone(), summary: summary(it) }).collect())
+    Window::new(
+        rows.iter().map(|(row, it)| Known { row: (*row).clone(), summary: summary(it), sources: Vec::new() }).collect(),
+    )
 }
 
 /// What comes of a decision: the action with the version it brings, or the fate and reason of a skip.
@@ -210,7 +226,7 @@ fn a_foreign_record_that_is_gone_hides_nothing_and_lends_no_id() {
 #[test]
 fn a_second_source_of_the_same_run_takes_its_item() {
     let (record, rendering) = (run(T0, 10_000.0), run(minutes(1), 10_050.0));
-    for (held, expected) in [(1, Is::Skip(Fate::Skipped, Reason::Unchanged)), (0, Is::Op(Action::Create, 1))] {
+    for (held, expected) in [(1, Is::Skip(Fate::Skipped, Reason::Matched)), (0, Is::Op(Action::Create, 1))] {
         let row = ours("a", &record, 1, held);
         let mut known = window(&[(&row, &record)]);
         assert_eq!(check(&mut known, &policy(&ALL), &incoming("b", rendering.clone()), &expected), item_of("a"));
@@ -227,7 +243,7 @@ fn two_records_of_one_run_in_one_page_are_one_item() {
     let (record, rendering) = (run(T0, 10_000.0), run(minutes(1), 10_050.0));
     let mut known = window(&[]);
     let first = check(&mut known, &policy(&ALL), &incoming("a", record), &Is::Op(Action::Create, 1));
-    let unchanged = Is::Skip(Fate::Skipped, Reason::Unchanged);
+    let unchanged = Is::Skip(Fate::Skipped, Reason::Matched);
     assert_eq!(check(&mut known, &policy(&ALL), &incoming("b", rendering), &unchanged), first);
 }
 
@@ -355,10 +371,10 @@ proptest! {
             record
         };
         let (a, b) = (make(starts.0, ends.0, distances.0, kinds.0), make(starts.1, ends.1, distances.1, kinds.1));
-        let fit = score(&a, &b);
+        let fit = compare(&a, &b).score;
         prop_assert!((0.0..=1.0).contains(&fit));
-        prop_assert_eq!(fit.to_bits(), score(&b, &a).to_bits());
-        prop_assert!(score(&a, &a) > 0.99);
+        prop_assert_eq!(fit.to_bits(), compare(&b, &a).score.to_bits());
+        prop_assert!(compare(&a, &a).score > 0.99);
         prop_assert!(kinds.0 == kinds.1 || fit == 0.0, "other types never fit");
     }
 
@@ -409,7 +425,7 @@ proptest! {
                     known.push((ItemRow { key: ItemKey { item, ..foreign(item, &record).key }, ..foreign(item, &record) }, record));
                     known.len() - 1
                 });
-                super::set_plan(&mut known[index].0, plan);
+                super::case::set_plan(&mut known[index].0, plan);
                 if let Some(record) = record {
                     known[index].1 = record;
                 }

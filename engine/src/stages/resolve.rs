@@ -1,6 +1,8 @@
 //! Resolve: what is to happen at each destination because of a page.
 
+mod asking;
 mod gone;
+mod joining;
 mod restate;
 mod seen;
 
@@ -11,15 +13,16 @@ use crate::{
     contents::Contents,
     item::{ItemKey, ItemRow, ItemState, Origin, Partition, Plan, Planned, month_of},
     provider::{DataProvider, Profile},
-    resolve::{self as rules, Decided, Incoming, Known, Policy, Window},
+    resolve::{self as rules, Decided, Incoming, Join, Known, Policy, Window},
     restore::RowsMade,
+    sources::Sources,
     stage::{Answer, Stage},
     standing::Standing,
     store::{Items, Log, StepKey},
 };
 use schemas::{
     data_type::DataType,
-    event::{Action, Decisions, Destination, Envelope, Fate, Head, Mode, Normalized, Reason, Resolved, Side},
+    event::{Action, Decisions, Destination, Envelope, Fate, Head, Mode, Normalized, Reason, Resolved, Side, Source},
     id::{ConnectionId, ItemId, Subject},
     record::{Record, Records},
     time::Interval,
@@ -170,18 +173,24 @@ impl Resolve {
                 Some(reason) => Some(reason),
                 None => self.standing.destination(&page.input.head, destination).await?.err(),
             };
-            let incoming = self.incoming(page, destination, &*provider).await?;
+            let mut incoming = self.incoming(page, destination, &*provider).await?;
             self.add_moved(page, destination.account.connection, &incoming, &mut window, &mut seqs).await?;
             let own = match ended {
                 Some(reason) => own_ended(&page.input.head, &window, reason),
                 None => Vec::new(),
             };
-            let (mut decided, mut known) = (Vec::new(), Window::new(window));
+            let mut decided = Vec::new();
+            let mut opened = Sources::new(&*self.log, &self.contents, page.subject());
+            let answers = self.answers(page).await?;
+            let mut known = Window::new(window).with_answers(answers);
             let policy = self.policy(page, destination, provider.profile());
-            for record in &incoming {
+            for record in &mut incoming {
+                self.join(&policy, &*provider, (&known, record), &mut opened).await?;
                 decided.push(known.decide(&policy, record));
+                decided.extend(known.decide_left(&policy, record));
             }
-            for record in self.gone(page, destination, &incoming).await? {
+            for mut record in self.gone(page, destination, &incoming).await? {
+                self.join(&policy, &*provider, (&known, &mut record), &mut opened).await?;
                 decided.extend(known.decide_gone(&policy, &record));
             }
             if let Some(reason) = ended {
@@ -193,6 +202,7 @@ impl Resolve {
                 self.plan(page, destination, &incoming, &decided, seqs).await?
             };
             if planned {
+                self.ask(page, destination, &known, &incoming, &decided).await?;
                 crate::failpoint::reached(Self::NAME, "plan");
                 return Ok(Some(decided));
             }
@@ -209,6 +219,8 @@ impl Resolve {
             is_again: page.input.head.mode == Mode::Shadow,
             by: (page.input.head.id, page.input.head.sync),
             destination: destination.account.connection,
+            combines: true,
+            asks: true,
         }
     }
 
@@ -241,8 +253,12 @@ impl Resolve {
     }
 
     async fn known(&self, subject: &Subject, row: ItemRow) -> Result<Option<Known>, Unreachable> {
-        let summary = self.contents.open_row(subject, &row.key.item.to_string(), &row.summary).await?;
-        Ok(summary.and_then(|it| serde_json::from_slice(&it).ok()).map(|summary| Known { row, summary }))
+        let kept = self.contents.open_row(subject, &row.key.item.to_string(), &row.summary).await?;
+        let Some((summary, mut sources)) = kept.and_then(|it| rules::kept(&it)) else { return Ok(None) };
+        if sources.is_empty() && row.planned_version == 0 {
+            sources.push(self.itself(subject, &row, &summary).await?);
+        }
+        Ok(Some(Known { row, summary, sources }))
     }
 
     /// Records that have moved out of the window of their row: found by where they came from. After a restore also those
@@ -269,7 +285,7 @@ impl Resolve {
             }
             let Some(row) = self.items.get(&ItemKey { partition, item }).await? else { continue };
             if row.summary.is_empty() && row.planned_version > 0 {
-                known.push(Known { row, summary: rules::summary(&of.record) });
+                known.push(Known { row, summary: rules::summary(&of.record), sources: Vec::new() });
             } else {
                 known.extend(self.known(page.subject(), row).await?);
             }
@@ -310,6 +326,8 @@ impl Resolve {
                 month: month_of(record.time.start),
                 origin,
                 record: record.clone(),
+                connection: source,
+                join: Join::Alone,
             });
         }
         Ok(incoming)
@@ -343,6 +361,12 @@ impl Resolve {
         for it in decided {
             if let Some(plan) = &it.plan {
                 plans.push((it.decision.month.clone(), self.planned(subject, it, plan).await?));
+            } else if let Some((record, sources)) = &it.noted {
+                let summary = Some(self.seal_summary(subject, it.decision.item, record, sources).await?);
+                let (data_type, starts_at, ends_at) = (record.data_type, record.time.start, record.time.end);
+                let item = it.decision.item;
+                let noted = Planned { item, data_type, starts_at, ends_at, summary, plan: None, seen: None };
+                plans.push((it.decision.month.clone(), noted));
             }
         }
         let origins = decided.iter().filter_map(|it| origin_of(page, connection, incoming, it)).collect();
@@ -383,7 +407,7 @@ impl Resolve {
     async fn planned(&self, subject: &Subject, decided: &Decided, plan: &Plan) -> Result<Planned, Unreachable> {
         let (decision, time) = (&decided.decision, &decided.decision.time);
         let summary = match &decision.record {
-            Some(record) => Some(self.seal_summary(subject, decision.item, record).await?),
+            Some(record) => Some(self.seal_summary(subject, decision.item, record, &decision.sources).await?),
             None => None,
         };
         Ok(Planned {
@@ -402,9 +426,10 @@ impl Resolve {
         subject: &Subject,
         item: ItemId,
         record: &Record,
+        sources: &[Source],
     ) -> Result<bytes::Bytes, Unreachable> {
-        let json = serde_json::to_vec(&rules::summary(record))
-            .map_err(|err| Unreachable(format!("a summary cannot be written: {err}")))?;
+        let json =
+            rules::keep(record, sources).map_err(|err| Unreachable(format!("a summary cannot be written: {err}")))?;
         self.contents.seal_row(subject, &item.to_string(), &json).await
     }
 }

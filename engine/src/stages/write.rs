@@ -124,6 +124,7 @@ impl Job<'_> {
             hash: (!row.hash.is_empty()).then(|| row.hash.clone()),
             external_id,
             owned: row.owned,
+            lost: Vec::new(),
         })
     }
 }

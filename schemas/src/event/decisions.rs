@@ -3,7 +3,7 @@
 use super::{Account, Count, Destination, Event, Kind, Lane, Payload, Reason, Side};
 use crate::{
     data_type::DataType,
-    id::{ItemId, OpId},
+    id::{ConnectionId, EventId, ItemId, OpId, SyncId},
     record::{Record, Span},
     time::Instant,
 };
@@ -70,6 +70,10 @@ pub struct Decision {
     pub time: Span,
     /// The record to be; absent for a deletion or a skip.
     pub record: Option<Record>,
+    /// Every source's record that the record to be is made of, the one that it began with first; empty if there is one
+    /// only.
+    #[serde(default)]
+    pub sources: Vec<Source>,
 }
 
 /// What is to be done with an item.
@@ -96,15 +100,87 @@ pub struct Candidate {
     pub score: f64,
     /// Whether it is ours.
     pub owned: bool,
+    /// What the matcher made of it.
+    #[serde(default)]
+    pub verdict: Verdict,
+    /// What speaks for and against it, strongest first.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
 }
 
-/// Which source won a field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether two records are renderings of the same thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// They are two things.
+    #[default]
+    Different,
+    /// Only the person can tell.
+    Ask,
+    /// They are one thing.
+    Same,
+}
+
+/// What one feature of two records says of their being the same thing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The feature.
+    pub feature: String,
+    /// How much it says: positive for the same, negative against.
+    pub weight: f64,
+    /// Its figures, in a sentence.
+    pub detail: String,
+}
+
+/// Which source won a field, or a stretch of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChoice {
     /// The field.
     pub field: String,
     /// The provider whose value it has.
     pub provider: String,
+    /// The connection that it was read from.
+    #[serde(default)]
+    pub connection: Option<ConnectionId>,
+    /// The record's id there; empty if it is the decision's own.
+    #[serde(default)]
+    pub record: String,
+    /// The device that measured it, as the provider names it.
+    #[serde(default)]
+    pub device: Option<String>,
+    /// Where the stretch begins that it is said of, in milliseconds from the record's start.
+    #[serde(default)]
+    pub offset_ms: i64,
+    /// How long that stretch is, in milliseconds; 0 if it is said of the whole record.
+    #[serde(default)]
+    pub duration_ms: i64,
+    /// The rule that chose it.
+    #[serde(default)]
+    pub rule: String,
+    /// What that rule saw, in a sentence.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// One source's record of the thing that an item is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The connection that has it.
+    pub connection: ConnectionId,
+    /// Which provider that is.
+    pub provider: String,
+    /// The record's id there.
+    pub record: String,
+    /// Keyed hash of that id.
+    pub key: String,
+    /// Keyed hash of what the destination could hold of it.
+    pub hash: String,
+    /// When the source last changed it, or read it out.
+    pub source_at: Instant,
+    /// The sync that read it.
+    pub sync: SyncId,
+    /// The Normalized event that has it.
+    pub event: EventId,
 }
 
 impl Event for Resolved {

@@ -108,6 +108,20 @@ pub enum Reason {
     Unsupported,
     /// A destination could not be read and was split off as a sync of its own.
     SplitOff,
+    /// Another source's record of the same thing is there, and this one adds nothing to it.
+    Matched,
+    /// It is the same thing as another source's record, and the terms of a source forbid to combine the two.
+    CombiningForbidden,
+    /// It may be the same thing as another record: the person is asked.
+    InReview,
+    /// A rule of the config leaves it out.
+    Filtered,
+    /// A rule of the config puts it off.
+    Delayed,
+    /// It is from before the day that the config begins at.
+    ExcludedBefore,
+    /// A rule of the config sends it to another destination only.
+    RoutedElsewhere,
 }
 
 impl Reason {

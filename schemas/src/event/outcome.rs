@@ -59,6 +59,9 @@ pub struct OperationResult {
     pub external_id: Option<String>,
     /// Whether the record there is ours.
     pub owned: bool,
+    /// What of the record the destination does not hold, by field, each with why.
+    #[serde(default)]
+    pub lost: Vec<String>,
 }
 
 /// A sync is over.

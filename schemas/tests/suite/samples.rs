@@ -6,9 +6,9 @@ use schemas::{
     data_type::DataType,
     event::{
         Account, Action, Analytics, Candidate, Count, Cover, Decision, Decisions, Deletes, Delivered, Destination,
-        DestinationCounts, Envelope, Fate, Fetched, FieldChoice, Head, Held, IssueCount, Lane, Mode, Named, Normalized,
-        OperationResult, Outcome, PartOfDay, Payload, Reading, Reason, Rejected, Requested, Resolved, Results, Rule,
-        Settled, Side, Stretch, StretchState, Trigger, TypeSpan,
+        DestinationCounts, Envelope, Evidence, Fate, Fetched, FieldChoice, Head, Held, IssueCount, Lane, Mode, Named,
+        Normalized, OperationResult, Outcome, PartOfDay, Payload, Reading, Reason, Rejected, Requested, Resolved,
+        Results, Rule, Settled, Side, Source, Stretch, StretchState, Trigger, TypeSpan, Verdict,
     },
     id::{ConfigId, ConnectionId, EventId, ItemId, OpId, Subject, SyncId},
     record::{Body, RecordingMethod, Records},
@@ -396,12 +396,45 @@ fn decisions() -> Decisions {
         reason: Some(Reason::Superseded),
         rule: "newest".into(),
         rule_version: 1,
-        candidates: vec![Candidate { item: item("2"), score: 0.875, owned: true }],
-        fields: vec![FieldChoice { field: "distance_m".into(), provider: "strava".into() }],
+        candidates: vec![Candidate {
+            item: item("2"),
+            score: 0.875,
+            owned: true,
+            verdict: Verdict::Same,
+            evidence: vec![Evidence {
+                feature: "start".into(),
+                weight: 2.5,
+                detail: "the starts are 3 s apart".into(),
+            }],
+        }],
+        fields: vec![
+            FieldChoice { field: "distance_m".into(), provider: "strava".into(), ..FieldChoice::default() },
+            FieldChoice {
+                field: "streams.heart_rate".into(),
+                provider: "google_health".into(),
+                connection: Some(connection("c")),
+                record: "7".into(),
+                device: Some("strap".into()),
+                offset_ms: 1_000,
+                duration_ms: 60_000,
+                rule: "best_heart_rate".into(),
+                note: "a chest strap, one sample a second".into(),
+            },
+        ],
         origin_record: "1".into(),
         source_at: at(-1),
         time: records::span(),
         record: Some(record(DataType::Workout, Body::Workout(Box::new(workout())))),
+        sources: vec![Source {
+            connection: connection("a"),
+            provider: "strava".into(),
+            record: "1".into(),
+            key: "5a".repeat(32),
+            hash: "c3".repeat(32),
+            source_at: at(-1),
+            sync: sync(),
+            event: EventId::root(sync()),
+        }],
     };
     let bare = Decision {
         action: Action::Skip,
@@ -410,6 +443,7 @@ fn decisions() -> Decisions {
         candidates: Vec::new(),
         fields: Vec::new(),
         record: None,
+        sources: Vec::new(),
         ..full.clone()
     };
     Decisions { decisions: vec![full, bare] }
@@ -429,9 +463,17 @@ fn results() -> Results {
         hash: Some("77aa".into()),
         external_id: Some("w-1".into()),
         owned: true,
+        lost: vec!["cadence_mean: it has no such field".into()],
     };
-    let bare =
-        OperationResult { reason: None, detail: None, hash: None, external_id: None, owned: false, ..full.clone() };
+    let bare = OperationResult {
+        reason: None,
+        detail: None,
+        hash: None,
+        external_id: None,
+        owned: false,
+        lost: Vec::new(),
+        ..full.clone()
+    };
     Results { results: vec![full, bare] }
 }
 

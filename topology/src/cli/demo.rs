@@ -10,7 +10,8 @@ use self::{
 use super::{
     client::Client,
     connect::{folder_connection, text},
-    jobs::{explained, id_of},
+    explain::explained,
+    jobs::id_of,
     print,
 };
 use crate::{process::Process, roles::Roles};

@@ -166,52 +166,6 @@ impl StatusOf {
     }
 }
 
-/// `syncwell explain`.
-#[derive(Debug, Args)]
-pub struct Explain {
-    /// Which record: an id that `syncwell status JOB --records` lists.
-    record: String,
-    #[command(flatten)]
-    target: Target,
-}
-
-impl Explain {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
-        let path = format!("/v1/records/{}/explain", self.record);
-        let said = Client::during(config, &self.target, async |client| client.get(&path).await).await?;
-        if self.target.json {
-            return print::json(&said);
-        }
-        for it in items(&said) {
-            print::data(&explained(it));
-        }
-        Ok(())
-    }
-}
-
-/// One explanation, for a person.
-pub(super) fn explained(it: &Value) -> String {
-    let decision = &it["decision"];
-    let mut lines = vec![format!(
-        "record {} ({}): {} at its destination, version {} of {}",
-        text(it, "record"),
-        text(it, "data_type"),
-        text(it, "state"),
-        it["version"],
-        it["planned_version"],
-    )];
-    if decision.is_object() {
-        lines.push(format!("  why: {}", text(decision, "sentence")));
-        lines.push(format!("  decided at {} in sync {}", text(decision, "decided_at"), text(decision, "sync")));
-        for field in items(&decision["fields"]) {
-            lines.push(format!("  {} is the one of {}", text(field, "field"), text(field, "provider")));
-        }
-    } else {
-        lines.push("  it was found there and is not ours: nothing was ever planned for it".into());
-    }
-    lines.join("\n")
-}
-
 fn because(status: &Value) -> String {
     status["reason"].as_str().map(|it| format!(" ({it})")).unwrap_or_default()
 }

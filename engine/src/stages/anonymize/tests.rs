@@ -160,6 +160,7 @@ fn decision(version: i64, record: Option<Record>) -> Decision {
     let item = ItemId(Uuid::from_u128(0x17_e300));
     let data_type = record.as_ref().map_or(DataType::Weight, |it| it.data_type);
     Decision {
+        sources: Vec::new(),
         item,
         month: "2026-08".into(),
         data_type,
@@ -391,7 +392,8 @@ async fn what_a_source_forbids_is_not_released() {
     elsewhere.origin.provider = "nobody knows".into();
     assert!(bench.release_one(elsewhere).await.is_empty(), "terms that are not known allow nothing");
     let mut mixed = decision(1, Some(weighing(71.3)));
-    mixed.fields = vec![FieldChoice { field: "quantity".into(), provider: "nobody knows".into() }];
+    mixed.fields =
+        vec![FieldChoice { field: "quantity".into(), provider: "nobody knows".into(), ..FieldChoice::default() }];
     let input = bench.resolved(vec![mixed]).await;
     assert!(bench.release(&input).await.is_empty());
 }

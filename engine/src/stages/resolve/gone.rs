@@ -4,7 +4,7 @@ use super::{MATCH_TOLERANCE, Page, Resolve};
 use crate::{
     bus::Unreachable,
     item::{ItemKey, Origin, Partition},
-    resolve::Incoming,
+    resolve::{Incoming, Join},
     status::Story,
 };
 use schemas::{
@@ -44,15 +44,16 @@ impl Resolve {
         for origin in missing {
             // Another rendering of the same thing, here or at another source, keeps the item.
             let is_kept = there.iter().any(|it| it.item == origin.item);
-            if !is_kept && self.is_planned_by(page, destination, &origin).await? {
+            if !is_kept && self.is_made_of(page, destination, &origin).await? {
                 gone.push(tombstone(origin, normalized.fetched_at));
             }
         }
         Ok(gone)
     }
 
-    /// Whether it was this source that planned the item: what another source brought is not taken away here.
-    async fn is_planned_by(
+    /// Whether it was this source that planned the item, or the item is made of its record too: what another source
+    /// brought is not taken away here.
+    async fn is_made_of(
         &self,
         page: &Page<'_>,
         destination: &Destination,
@@ -60,8 +61,13 @@ impl Resolve {
     ) -> Result<bool, Unreachable> {
         let subject = page.subject().clone();
         let partition = Partition { subject, destination: destination.account.connection, month: origin.month.clone() };
-        let row = self.items.get(&ItemKey { partition, item: origin.item }).await?;
-        let Some((event, sync)) = row.and_then(|it| it.planned_by) else { return Ok(false) };
+        let Some(row) = self.items.get(&ItemKey { partition, item: origin.item }).await? else { return Ok(false) };
+        let Some((event, sync)) = row.planned_by else { return Ok(false) };
+        let known = self.known(page.subject(), row).await?;
+        let sources = known.map(|it| it.sources).unwrap_or_default();
+        if sources.iter().any(|it| (it.connection, &it.key) == (origin.connection, &origin.record)) {
+            return Ok(true);
+        }
         let Some(by) = self.log.event(page.subject(), sync, event).await? else { return Ok(false) };
         Ok(by.event::<Normalized>()?.body.account.connection == origin.connection)
     }
@@ -128,5 +134,7 @@ fn tombstone(origin: Origin, at: Instant) -> Incoming {
         item: origin.item,
         month: origin.month.clone(),
         origin: None,
+        connection: origin.connection,
+        join: Join::Alone,
     }
 }

@@ -104,7 +104,7 @@ impl Resolve {
         let (head, time) = (&resolved.head, &decision.time);
         let (summary, hash) = match &decision.record {
             Some(record) => (
-                Some(self.seal_summary(&head.subject, decision.item, record).await?),
+                Some(self.seal_summary(&head.subject, decision.item, record, &decision.sources).await?),
                 self.contents.vault.keyed_hash(&head.subject, "content", &record.content()).await?,
             ),
             None => (None, String::new()),
@@ -151,7 +151,9 @@ impl Resolve {
         for it in decisions {
             let leads_nowhere = matches!(it.reason, Some(Reason::Echo | Reason::NotFound | Reason::NotWritable));
             let is_of_page = of_page.as_ref().map_or(it.record.is_some(), |all| all.contains(&it.origin_record));
-            if !is_of_page || (leads_nowhere && it.version == 0) {
+            // What a deletion says of a record that is there is that another item holds it.
+            let is_left = it.action == Action::Delete;
+            if !is_of_page || is_left || (leads_nowhere && it.version == 0) {
                 continue;
             }
             origins.push(Origin {

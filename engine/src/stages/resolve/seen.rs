@@ -58,7 +58,7 @@ impl Resolve {
                 let summary = if row.is_some_and(|it| it.owned) {
                     None
                 } else {
-                    Some(self.seal_summary(subject, place.item, record).await?)
+                    Some(self.seal_summary(subject, place.item, record, &[]).await?)
                 };
                 by_month
                     .entry(place.partition.month.clone())

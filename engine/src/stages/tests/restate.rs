@@ -42,6 +42,7 @@ impl Bench {
             hash: Some(hash.into()),
             external_id: Some("x1".into()),
             owned: true,
+            lost: Vec::new(),
         };
         let results = Some(self.contents.seal_value(&head, &Results { results: vec![result] }).await.unwrap());
         let account = event::Account { connection: CONNECTION, provider: "cloud".into() };

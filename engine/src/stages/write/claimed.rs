@@ -10,7 +10,7 @@ use crate::{
     calls::Find,
     item::{Claim, Guard, ItemKey, ItemRow, ItemState, Partition, Patch, Print},
     provider::{Delivery, Found, ProviderError, Receipt},
-    resolve::{print, score},
+    resolve::{compare, print},
     stage::Stage,
 };
 use schemas::{
@@ -452,7 +452,7 @@ fn looks_like(claimed: &Print, found: &Found) -> bool {
 /// Whether the destination holds this very content. Of a first version a good fit is enough where the destination
 /// does not keep all: nothing else was sent. A later one may differ from the one before it by a word.
 fn equal_there(ours: &schemas::record::Record, there: &schemas::record::Record, is_first: bool) -> bool {
-    let fits = || score(ours, there) > 0.99 && print(ours).metric == print(there).metric;
+    let fits = || compare(ours, there).score > 0.99 && print(ours).metric == print(there).metric;
     ours.content() == there.content() || (is_first && fits())
 }
 

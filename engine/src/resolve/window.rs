@@ -1,0 +1,259 @@
+//! What is known of the destination around a page, and which of it each record of the page is.
+
+use super::{
+    Answers, Decided, Incoming, Known, Policy,
+    case::{Case, is_foreign, set_plan},
+    place, summary,
+};
+use crate::resolve::matching;
+use schemas::{
+    event::{Candidate, Fate, Reason, Source, Verdict},
+    id::ItemId,
+};
+
+/// How many candidates a decision tells of.
+const CANDIDATES_MAX: usize = 5;
+
+/// What is known of the destination in the window of a page.
+#[derive(Clone, Debug, Default)]
+pub struct Window {
+    known: Vec<Known>,
+    answers: Answers,
+}
+
+/// The other sources of the thing that a record is.
+#[derive(Clone, Debug)]
+pub struct Others {
+    /// Their records, in the order in which they came.
+    pub sources: Vec<Source>,
+    /// Which place among them is the record's own.
+    pub at: usize,
+}
+
+/// Which known record an incoming one is.
+enum Found {
+    /// It led to this row before, or would become it.
+    Led(usize),
+    /// It fits this one, which it never led to.
+    Fits(usize, Vec<Candidate>),
+    /// It may be one of these: only the person can tell.
+    Doubtful(Vec<Candidate>),
+    /// None; the row that it led to was not found, if `true`.
+    None(bool),
+}
+
+impl Window {
+    /// A window of these rows.
+    #[must_use]
+    pub fn new(known: Vec<Known>) -> Self {
+        Self { known, answers: Answers::default() }
+    }
+
+    /// The same, where the person has said this.
+    #[must_use]
+    pub fn with_answers(self, answers: Answers) -> Self {
+        Self { answers, ..self }
+    }
+
+    /// The other sources of the thing that a record is, if the decision rests on their contents too; none if it was one
+    /// of several and is now the only one.
+    #[must_use]
+    pub fn others(&self, policy: &Policy<'_>, incoming: &Incoming) -> Option<Others> {
+        if incoming.echo {
+            return None;
+        }
+        let (index, fits) = match self.find(policy, incoming) {
+            Found::Led(index) => (index, false),
+            Found::Fits(index, _) => (index, true),
+            Found::Doubtful(_) | Found::None(_) => return None,
+        };
+        let known = &self.known[index];
+        if is_foreign(&known.row) || known.sources.is_empty() || known.row.planned_delete {
+            return None;
+        }
+        let at = known.sources.iter().position(|it| place(it) == incoming.place());
+        let own = at.map(|it| &known.sources[it]);
+        let rest: Vec<Source> = known
+            .sources
+            .iter()
+            .filter(|it| place(it) != incoming.place())
+            .filter(|it| !self.answers.are_different(place(it), incoming.place()))
+            .cloned()
+            .collect();
+        let is_held = known.row.version >= known.row.planned_version;
+        let is_wanted = match own {
+            Some(own) if known.sources.len() < 2 => own.hash.is_empty(),
+            Some(_) if incoming.record.deleted => !rest.is_empty(),
+            Some(own) => own.hash != incoming.hash || rest.len() + 1 != known.sources.len() || !is_held,
+            None => {
+                let joins = fits || known.row.key.item != incoming.item;
+                joins && !incoming.record.deleted && policy.combines(&incoming.record, &known.summary)
+            }
+        };
+        let at = at.unwrap_or(rest.len());
+        is_wanted.then_some(Others { sources: rest, at })
+    }
+
+    /// Decides about one record of the source.
+    pub fn decide(&mut self, policy: &Policy<'_>, incoming: &Incoming) -> Decided {
+        let it = Case { policy, incoming };
+        if incoming.echo {
+            return it.skip(None, Fate::Skipped, Reason::Echo, Vec::new());
+        }
+        match self.find(policy, incoming) {
+            Found::Led(index) => {
+                let decided = it.of_known(&self.known[index]);
+                self.apply(index, &decided);
+                decided
+            }
+            Found::Fits(index, candidates) => {
+                let decided = it.of_match(&self.known[index], candidates);
+                self.apply(index, &decided);
+                decided
+            }
+            Found::Doubtful(candidates) => it.skip(None, Fate::Skipped, Reason::InReview, candidates),
+            Found::None(_) if incoming.record.deleted => it.skip(None, Fate::Skipped, Reason::NotFound, Vec::new()),
+            Found::None(is_lost) => {
+                // A record whose row was not found stays the item that it led to.
+                let led_to = incoming.origin.as_ref().filter(|_| is_lost);
+                let (item, month) =
+                    led_to.map_or((incoming.item, &incoming.month), |origin| (origin.item, &origin.month));
+                let decided = it.of_new(item, month);
+                if let Some(plan) = &decided.plan {
+                    self.known.push(it.planned_row(item, month, plan));
+                }
+                decided
+            }
+        }
+    }
+
+    /// Decides about a record that the source no longer has: its window was read completely, and it was not there.
+    pub fn decide_gone(&mut self, policy: &Policy<'_>, incoming: &Incoming) -> Option<Decided> {
+        let index = self.position(incoming.item)?;
+        let decided = Case { policy, incoming }.of_gone(&self.known[index]);
+        self.apply(index, &decided);
+        Some(decided)
+    }
+
+    /// Decides about the item that a record was by itself before the person said that it is the same as another: that
+    /// one holds it now.
+    pub fn decide_left(&mut self, policy: &Policy<'_>, incoming: &Incoming) -> Option<Decided> {
+        let index = self.position(incoming.item)?;
+        let known = &self.known[index];
+        let is_alone = known.sources.len() < 2 && known.row.owned && !known.row.planned_delete;
+        let led = match self.find(policy, incoming) {
+            Found::Led(led) => led,
+            _ => return None,
+        };
+        if led == index || !is_alone || incoming.echo || incoming.record.deleted {
+            return None;
+        }
+        let decided = Case { policy, incoming }.of_left(&self.known[index]);
+        self.apply(index, &decided);
+        Some(decided)
+    }
+
+    /// A row of the window.
+    #[must_use]
+    pub fn get(&self, item: ItemId) -> Option<&Known> {
+        self.position(item).map(|index| &self.known[index])
+    }
+
+    fn position(&self, item: ItemId) -> Option<usize> {
+        self.known.iter().position(|it| it.row.key.item == item)
+    }
+
+    fn find(&self, policy: &Policy<'_>, incoming: &Incoming) -> Found {
+        let by_origin = incoming.origin.as_ref().and_then(|origin| self.position(origin.item));
+        let by_itself = self.position(incoming.item);
+        let is_it = |index: &usize| !self.hides_nothing(*index, incoming) && !self.is_apart(*index, incoming);
+        let led = by_origin.into_iter().chain(by_itself).find(is_it);
+        let said = self.said_to_be(incoming);
+        match (led, said) {
+            // Of two items that are said to be one thing, the one of the lower id stays: whoever looks agrees.
+            (Some(led), Some(said)) if self.known[said].row.key.item < self.known[led].row.key.item => {
+                return Found::Led(said);
+            }
+            (Some(led), _) => return Found::Led(led),
+            (None, Some(said)) if !incoming.record.deleted => return Found::Fits(said, Vec::new()),
+            (None, _) => {}
+        }
+        if incoming.record.deleted {
+            return Found::None(by_origin.is_none());
+        }
+        let (best, candidates) = self.matches(incoming);
+        match best {
+            Some((index, Verdict::Same)) => Found::Fits(index, candidates),
+            Some((_, Verdict::Ask)) if policy.asks => Found::Doubtful(candidates),
+            _ => Found::None(by_origin.is_none()),
+        }
+    }
+
+    /// A foreign record that is gone from the destination hides nothing, nor does another record's item that was
+    /// deleted there.
+    fn hides_nothing(&self, index: usize, incoming: &Incoming) -> bool {
+        let known = &self.known[index];
+        known.is_gone() || (known.row.planned_delete && known.row.key.item != incoming.item)
+    }
+
+    /// Whether the person took a record out of this item. Its own item it keeps: the other source leaves that.
+    fn is_apart(&self, index: usize, incoming: &Incoming) -> bool {
+        let known = &self.known[index];
+        known.row.key.item != incoming.item
+            && self.answers.of(incoming.place(), &known.sources) == Some(Verdict::Different)
+    }
+
+    /// The item that the person said this record is.
+    fn said_to_be(&self, incoming: &Incoming) -> Option<usize> {
+        let is_it = |(index, known): &(usize, &Known)| {
+            !self.hides_nothing(*index, incoming)
+                && known.sources.iter().all(|it| place(it) != incoming.place())
+                && self.answers.of(incoming.place(), &known.sources) == Some(Verdict::Same)
+        };
+        self.known.iter().enumerate().filter(is_it).min_by_key(|(_, it)| it.row.key.item).map(|(index, _)| index)
+    }
+
+    /// The record that fits best, and how well the others do.
+    fn matches(&self, incoming: &Incoming) -> (Option<(usize, Verdict)>, Vec<Candidate>) {
+        let mut fits: Vec<(usize, matching::Match)> = self
+            .known
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !self.hides_nothing(*index, incoming))
+            .filter(|(_, it)| self.answers.of(incoming.place(), &it.sources) != Some(Verdict::Different))
+            .map(|(index, known)| (index, matching::compare(&incoming.record, &known.summary)))
+            .filter(|(_, it)| it.verdict != Verdict::Different)
+            .collect();
+        fits.sort_by(|a, b| {
+            let by_item = || self.known[a.0].row.key.item.cmp(&self.known[b.0].row.key.item);
+            b.1.verdict.cmp(&a.1.verdict).then(b.1.score.total_cmp(&a.1.score)).then_with(by_item)
+        });
+        let best = fits.first().map(|it| (it.0, it.1.verdict));
+        let candidate = |(index, it): (usize, matching::Match)| {
+            let row = &self.known[index].row;
+            Candidate {
+                item: row.key.item,
+                score: it.score,
+                owned: row.owned,
+                verdict: it.verdict,
+                evidence: it.evidence,
+            }
+        };
+        (best, fits.into_iter().take(CANDIDATES_MAX).map(candidate).collect())
+    }
+
+    /// A later record of the page sees what was decided for an earlier one.
+    fn apply(&mut self, index: usize, decided: &Decided) {
+        let known = &mut self.known[index];
+        if let Some((_, sources)) = &decided.noted {
+            known.sources.clone_from(sources);
+        }
+        if let Some(plan) = &decided.plan {
+            set_plan(&mut known.row, plan);
+            if let Some(record) = &decided.decision.record {
+                known.summary = summary(record);
+                known.sources.clone_from(&decided.decision.sources);
+            }
+        }
+    }
+}

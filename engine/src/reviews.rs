@@ -1,0 +1,288 @@
+//! Questions whether two records are one thing, and what the person says: heard for that pair alone, each time the two
+//! meet, until they say otherwise.
+//!
+//! An answer is noted first, then the two records are resolved again, out of the events that hold them: no provider is
+//! asked. Taking a record apart is answering a question that was never asked.
+
+use crate::{
+    bus::Unreachable,
+    people::People,
+    replay::Replays,
+    resolve::{kept, pair_id, place},
+    stage::logged,
+};
+use schemas::{
+    data_type::DataType,
+    event::{Envelope, Evidence, Head, Lane, Normalized, Requested, Source, Trigger, Verdict},
+    id::{ConnectionId, EventId, ItemId, Subject, SyncId},
+    record::{Body, Record, Records},
+    time::Instant,
+    topics,
+    workout::Streams,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+const KIND: &str = "review";
+
+/// A question whether two records are one thing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Review {
+    /// Its id: that of the pair.
+    pub id: Uuid,
+    /// What the records are about.
+    pub data_type: DataType,
+    /// The destination at which they met first.
+    pub destination: ConnectionId,
+    /// The item there that the second one is, or was, part of.
+    pub item: ItemId,
+    /// The two records.
+    pub sides: [Side; 2],
+    /// How well they fit, 0 to 1.
+    pub score: f64,
+    /// What speaks for and against it.
+    pub evidence: Vec<Evidence>,
+    /// When it was asked.
+    pub asked_at: Instant,
+    /// What the person said; absent until they do.
+    pub verdict: Option<Verdict>,
+    /// When they said it last.
+    pub answered_at: Option<Instant>,
+}
+
+/// One of the two records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Side {
+    /// Where it is.
+    pub source: Source,
+    /// It, without samples.
+    pub record: Record,
+}
+
+/// Why an answer is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReviewError {
+    /// There is no such question or record.
+    #[error("{0}")]
+    NotFound(String),
+    /// What is asked for cannot be: says why, and what would.
+    #[error("{0}")]
+    Impossible(String),
+    /// One of our own servers is out of reach.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+}
+
+/// A record as a question tells of it: without laps and samples.
+#[must_use]
+pub fn told(record: &Record) -> Record {
+    let mut short = record.clone();
+    if let Body::Workout(workout) = &mut short.body {
+        workout.laps.clear();
+        workout.streams = Streams::default();
+    }
+    short
+}
+
+impl People {
+    /// All questions of a person, answered or not, by id.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn reviews(&self, subject: &Subject) -> Result<Vec<Review>, Unreachable> {
+        self.list(subject, KIND).await
+    }
+
+    /// Asks, unless it was asked before.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub(crate) async fn ask(&self, subject: &Subject, review: &Review) -> Result<(), Unreachable> {
+        self.put(subject, KIND, &review.id.to_string(), 0, review, &[]).await.map(drop)
+    }
+
+    async fn review(&self, subject: &Subject, id: Uuid) -> Result<Option<(i64, Review)>, Unreachable> {
+        self.get(subject, KIND, &id.to_string()).await
+    }
+}
+
+/// What an answer led to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// The questions as they stand now.
+    pub reviews: Vec<Review>,
+    /// The syncs in which the records are resolved again.
+    pub syncs: Vec<SyncId>,
+}
+
+impl Replays {
+    /// Notes what the person says of a pair, and resolves both records again. The same answer again changes nothing.
+    ///
+    /// # Errors
+    /// [`ReviewError`].
+    pub async fn answer(
+        &self,
+        subject: &Subject,
+        id: Uuid,
+        verdict: Verdict,
+        who: &str,
+    ) -> Result<Answered, ReviewError> {
+        if verdict == Verdict::Ask {
+            return Err(ReviewError::Impossible("an answer is `same` or `different`".into()));
+        }
+        let Some((_, review)) = self.accounts.people.review(subject, id).await? else {
+            return Err(ReviewError::NotFound(format!("no question {id}; `GET /v1/reviews` lists those there are")));
+        };
+        let review = self.say(subject, review, verdict, who).await?;
+        let sources: Vec<Source> = review.sides.iter().map(|it| it.source.clone()).collect();
+        let syncs = self.resolve_again(subject, &[&review], &sources).await?;
+        Ok(Answered { reviews: vec![review], syncs })
+    }
+
+    /// Takes an item of several sources apart: the record of `connection`, or every one but the first. What was taken
+    /// apart stays so until the person answers the question otherwise.
+    ///
+    /// # Errors
+    /// [`ReviewError`].
+    pub async fn split(
+        &self,
+        subject: &Subject,
+        item: ItemId,
+        connection: Option<ConnectionId>,
+        who: &str,
+    ) -> Result<Answered, ReviewError> {
+        let rows = self.runner.store.items.find(subject, item).await?;
+        let Some(row) = rows.into_iter().next() else {
+            return Err(ReviewError::NotFound(format!("no record {item}")));
+        };
+        let opened = self.contents.open_row(subject, &item.to_string(), &row.summary).await?;
+        let Some((record, sources)) = opened.and_then(|it| kept(&it)) else {
+            return Err(ReviewError::Impossible(format!("what the record {item} is made of is no longer kept")));
+        };
+        if sources.len() < 2 {
+            return Err(ReviewError::Impossible(format!(
+                "the record {item} has one source only: nothing to take apart"
+            )));
+        }
+        let leaving: Vec<&Source> = match connection {
+            None => sources.iter().skip(1).collect(),
+            Some(it) => sources.iter().filter(|source| source.connection == it).collect(),
+        };
+        if leaving.is_empty() {
+            let has: Vec<_> = sources.iter().map(|it| it.connection.to_string()).collect();
+            let has = has.join(", ");
+            return Err(ReviewError::Impossible(format!(
+                "the record {item} is made of records of {has}, not of that one"
+            )));
+        }
+        let mut reviews = Vec::new();
+        for out in &leaving {
+            for stays in sources.iter().filter(|it| place(it) != place(out)) {
+                let review = self.never_asked(&row.key.partition.destination, item, &record, (out, stays));
+                let review = self.accounts.people.review(subject, review.id).await?.map_or(review, |it| it.1);
+                reviews.push(self.say(subject, review, Verdict::Different, who).await?);
+            }
+        }
+        let all: Vec<&Review> = reviews.iter().collect();
+        let syncs = self.resolve_again(subject, &all, &sources).await?;
+        Ok(Answered { reviews, syncs })
+    }
+
+    fn never_asked(
+        &self,
+        destination: &ConnectionId,
+        item: ItemId,
+        record: &Record,
+        (out, stays): (&Source, &Source),
+    ) -> Review {
+        let side = |it: &Source| Side { source: it.clone(), record: told(record) };
+        Review {
+            id: pair_id(place(out), place(stays)),
+            data_type: record.data_type,
+            destination: *destination,
+            item,
+            sides: [side(out), side(stays)],
+            score: 1.0,
+            evidence: Vec::new(),
+            asked_at: self.accounts.people.clock.now(),
+            verdict: None,
+            answered_at: None,
+        }
+    }
+
+    /// Notes an answer: in the person's audit first, then in the question.
+    async fn say(
+        &self,
+        subject: &Subject,
+        mut review: Review,
+        verdict: Verdict,
+        who: &str,
+    ) -> Result<Review, Unreachable> {
+        let id = review.id.to_string();
+        loop {
+            let stands = self.accounts.people.review(subject, review.id).await?;
+            let version = stands.as_ref().map_or(0, |it| it.0);
+            if let Some((_, stands)) = stands {
+                if stands.verdict == Some(verdict) {
+                    return Ok(stands);
+                }
+                review = stands;
+            }
+            let said = if verdict == Verdict::Same { "same" } else { "different" };
+            self.audit.note_of(subject, who, "review answer", format!("{id}: {said}")).await?;
+            review.verdict = Some(verdict);
+            review.answered_at = Some(self.accounts.people.clock.now());
+            if self.accounts.people.put(subject, KIND, &id, version, &review, &[]).await? {
+                return Ok(review);
+            }
+        }
+    }
+
+    /// Resolves records again, out of the events that hold them, each as a sync of its own. Under the same answers
+    /// that is done once, however often it is asked for.
+    async fn resolve_again(
+        &self,
+        subject: &Subject,
+        reviews: &[&Review],
+        sources: &[Source],
+    ) -> Result<Vec<SyncId>, Unreachable> {
+        let answers: Vec<_> = reviews.iter().map(|it| format!("{}/{:?}", it.id, it.answered_at)).collect();
+        let occasion = format!("review/{}", answers.join("/"));
+        // What the destination itself has is no source's record: only the other one is decided again.
+        let is_there = |it: &&Source| reviews.iter().any(|review| review.destination == it.connection);
+        let mut syncs = Vec::new();
+        for source in sources.iter().filter(|it| !is_there(it)) {
+            let Some(logged) = self.runner.store.log.event(subject, source.sync, source.event).await? else {
+                continue;
+            };
+            let old = logged.event::<Normalized>()?;
+            let opened = self.contents.open_value::<Records>(subject, &old.body.records).await?;
+            let found = opened.and_then(|it| it.records.into_iter().rfind(|it| it.origin.record == source.record));
+            let Some(record) = found else { continue };
+            syncs.push(self.again(subject, &old, record, &occasion).await?);
+        }
+        Ok(syncs)
+    }
+
+    async fn again(
+        &self,
+        subject: &Subject,
+        old: &Envelope<Normalized>,
+        record: Record,
+        occasion: &str,
+    ) -> Result<SyncId, Unreachable> {
+        let sync = SyncId::under(old.head.sync, &format!("{occasion}/{}", record.origin.record));
+        let root = Head::root(sync, subject.clone(), self.accounts.people.clock.now());
+        let fingerprint = String::from("an answer of the person");
+        let begun = crate::replay::replayed(old.body.source.clone(), old.body.destinations.clone(), fingerprint, &root);
+        let first = Requested { trigger: Trigger::Manual, lane: Lane::Hot, ..begun };
+        let head = Head { id: EventId::derived(root.id, occasion, 0), cause: root.id, ..root.clone() };
+        let records = self.contents.seal_value(&head, &Records { records: vec![record] }).await?;
+        let (counts, issues) = (Vec::new(), Vec::new());
+        let body =
+            Normalized { records, counts, issues, window: None, last: false, lane: Lane::Hot, ..old.body.clone() };
+        let page = logged(&Envelope { head, body }, topics::normalized(Lane::Hot).name);
+        self.publish(&Envelope { head: root, body: first }, vec![page]).await?;
+        Ok(sync)
+    }
+}
