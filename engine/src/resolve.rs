@@ -4,6 +4,8 @@
 //! each seeing what was decided before it, so that two records of one run in one page are one item.
 
 mod matching;
+pub mod series;
+pub mod sleep;
 
 pub use matching::{is_session, print, score, summary};
 
