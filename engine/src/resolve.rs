@@ -9,6 +9,8 @@ mod kept;
 mod matching;
 mod merge;
 mod window;
+pub mod series;
+pub mod sleep;
 
 pub use answers::{Answers, Place, pair_id, place};
 pub use kept::{keep, kept};
