@@ -6,6 +6,7 @@
 use super::{
     errors,
     profile::{Feed, Shape, Via, Where, feeds_of, writable},
+    recordings::{self, Recordings},
     wire, write,
 };
 use bytes::Bytes;
@@ -27,6 +28,8 @@ const POINTS_MAX: u32 = 10_000;
 /// A page of other points is smaller, so that it stays far below the greatest body that is read.
 const POINTS: u32 = 5_000;
 const SESSIONS_MAX: u32 = 25;
+/// How many exercises a page has whose recordings are read too: each is a further call.
+const RECORDED_MAX: u32 = 10;
 /// The longest daily rollup of total calories.
 const ROLLUP_DAYS_MAX: u64 = 14;
 /// How many records are asked for by name in one page.
@@ -39,7 +42,7 @@ const BEHIND_MS: i64 = 12 * HOUR_MS;
 const AHEAD_MS: i64 = 14 * HOUR_MS;
 
 /// Where to go on.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Cursor {
     /// Which feed of the type.
@@ -50,6 +53,9 @@ struct Cursor {
     /// Google's token of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    /// The id of the last exercise that was taken of Google's page, if its others did not fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
     /// How many pages of this feed and stretch were read.
     page: u32,
     /// Hash of the token that led to the page before, to see a loop.
@@ -77,6 +83,7 @@ impl Cursor {
         Ok(Self {
             feed: self.feed,
             at: self.at,
+            after: None,
             page: self.page + 1,
             last: self.token.as_deref().map(hash),
             token: Some(token),
@@ -116,7 +123,13 @@ pub(super) async fn fetch(session: &Session, request: &FetchRequest) -> Result<P
         },
         What::Window(window) | What::Look(window) => {
             let feed = feeds.get(cursor.feed).ok_or_else(|| malformed("the cursor is none of google_health"))?;
-            let mut page = windowed(session, feed, *window, &cursor).await?;
+            // A look reads no samples.
+            let is_recorded = feed.value == Where::Exercise && matches!(request.what, What::Window(_));
+            let mut page = if is_recorded {
+                exercises(session, feed, *window, &cursor).await?
+            } else {
+                windowed(session, feed, *window, &cursor).await?
+            };
             if page.next.is_none() && cursor.feed + 1 < feeds.len() {
                 page.next = Some(Cursor { feed: cursor.feed + 1, ..Cursor::default() }.text());
             }
@@ -134,7 +147,8 @@ async fn windowed(session: &Session, feed: &Feed, window: Interval, cursor: &Cur
     if feed.via == Via::DailyRollUp {
         return daily_rollup(session, feed, window, cursor, settings).await;
     }
-    let reply = list(session, feed, &filter(feed, window), cursor.token.as_deref()).await?;
+    let size = if matches!(feed.value, Where::Sleep | Where::Exercise) { SESSIONS_MAX } else { POINTS };
+    let reply = list(session, feed, &filter(feed, window), (cursor.token.as_deref(), size)).await?;
     let listed: Listed = reply.json()?;
     let next = match listed.next_page_token.as_str() {
         "" => None,
@@ -143,17 +157,61 @@ async fn windowed(session: &Session, feed: &Feed, window: Interval, cursor: &Cur
     Ok(page(body(vec![reply.body.clone()], settings), &reply, next))
 }
 
-async fn list(session: &Session, feed: &Feed, filter: &str, token: Option<&str>) -> Result<Reply, ProviderError> {
+/// A page of exercises with their recordings: Google's answer as it came, and, where not all recordings fit into one
+/// page, which of its exercises are taken (`part`). The others are the next page, for which it is asked again.
+async fn exercises(session: &Session, feed: &Feed, window: Interval, cursor: &Cursor) -> Result<Page, ProviderError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Points {
+        data_points: Vec<Value>,
+        next_page_token: String,
+    }
+    let reply = list(session, feed, &filter(feed, window), (cursor.token.as_deref(), RECORDED_MAX)).await?;
+    let Points { data_points: points, next_page_token: token } = reply.json()?;
+    let is_after = |after: &str| points.iter().position(|it| recordings::id(it) == Some(after));
+    // If that one is gone meanwhile, some are read twice rather than one never.
+    let from = cursor.after.as_deref().and_then(is_after).map_or(0, |it| it + 1);
+    let mut recordings = Recordings::default();
+    let mut to = from;
+    for point in points.iter().skip(from) {
+        if !recordings.add(session, feed, point, reply.body.len()).await? {
+            break;
+        }
+        to += 1;
+    }
+    let next = if to < points.len() {
+        let after = points.iter().take(to).rev().find_map(recordings::id).map(str::to_owned);
+        if cursor.page >= PAGES_MAX {
+            return Err(malformed("its exercises change faster than they can be read"));
+        }
+        Some(Cursor { after, page: cursor.page + 1, ..cursor.clone() }.text())
+    } else if token.is_empty() {
+        None
+    } else {
+        Some(cursor.follow(token)?.text())
+    };
+    let member = recordings.member();
+    let is_whole = (from, to) == (0, points.len());
+    if member.is_empty() && is_whole {
+        return Ok(page(reply.body.clone(), &reply, next));
+    }
+    let part = if is_whole { String::new() } else { format!(",\"part\":{{\"from\":{from},\"to\":{to}}}") };
+    let body = [b"{\"answers\":[", reply.body.as_ref(), b"]", member.as_slice(), part.as_bytes(), b"}"].concat();
+    Ok(page(body.into(), &reply, next))
+}
+
+/// One of Google's pages, of that token and size.
+async fn list(
+    session: &Session,
+    feed: &Feed,
+    filter: &str,
+    (token, size): (Option<&str>, u32),
+) -> Result<Reply, ProviderError> {
     let path = format!(
         "/v4/users/me/dataTypes/{}/dataPoints{}",
         feed.name,
         if feed.via == Via::Reconcile { ":reconcile" } else { "" }
     );
-    let size = match (feed.value, feed.name) {
-        (Where::Series(_), _) => POINTS_MAX,
-        (_, "sleep" | "exercise") => SESSIONS_MAX,
-        _ => POINTS,
-    };
     let mut request = session.api(Method::GET, &path).query(&[("filter", filter), ("pageSize", &size.to_string())]);
     if let Some(token) = token {
         request = request.query(&[("pageToken", token)]);
@@ -171,7 +229,7 @@ async fn series(session: &Session, feed: &Feed, window: Interval, cursor: &Curso
     let mut answers = Vec::new();
     let mut at = Cursor::default();
     let reply = loop {
-        let reply = list(session, feed, &stretch, at.token.as_deref()).await?;
+        let reply = list(session, feed, &stretch, (at.token.as_deref(), POINTS_MAX)).await?;
         let listed: Listed = reply.json()?;
         answers.push(reply.body.clone());
         if listed.next_page_token.is_empty() {
@@ -230,7 +288,11 @@ async fn named(session: &Session, feed: &Feed, ids: &[String], cursor: &Cursor) 
     let mut here = Vec::new();
     let mut gone = Vec::new();
     let mut last = None;
-    for id in ids.iter().skip(first).take(NAMED_MAX) {
+    let mut recordings = Recordings::default();
+    let (mut after, mut n_bytes) = (first, 0);
+    let is_recorded = feed.value == Where::Exercise;
+    for id in ids.iter().skip(first).take(if is_recorded { RECORDED_MAX as usize } else { NAMED_MAX }) {
+        after += 1;
         // What cannot be an id is not there.
         let Ok(name) = write::name(feed, id) else {
             gone.push(id);
@@ -241,16 +303,20 @@ async fn named(session: &Session, feed: &Feed, ids: &[String], cursor: &Cursor) 
         last = reply.provider_time().or(last);
         match errors::success(reply, Verb::Read) {
             Ok(reply) => {
-                let _: Value = reply.json()?;
+                let point: Value = reply.json()?;
+                n_bytes += reply.body.len();
+                if is_recorded && !recordings.add(session, feed, &point, n_bytes).await? {
+                    after -= 1;
+                    break;
+                }
                 here.push(reply.body);
             }
             Err(ProviderError::NotFound) => gone.push(id),
             Err(err) => return Err(err),
         }
     }
-    let gone = json!(gone).to_string();
-    let body = [b"{\"dataPoints\":[", here.join(&b","[..]).as_slice(), b"],\"gone\":", gone.as_bytes(), b"}"].concat();
-    let after = first.saturating_add(NAMED_MAX);
+    let (here, gone, member) = (here.join(&b","[..]), json!(gone).to_string(), recordings.member());
+    let body = [b"{\"dataPoints\":[", here.as_slice(), b"],\"gone\":", gone.as_bytes(), &member, b"}"].concat();
     let next = (after < ids.len()).then(|| Cursor { at: i64::try_from(after).ok(), ..Cursor::default() }.text());
     Ok(Page { body: body.into(), content_type: "application/json".into(), next, provider_time: last })
 }

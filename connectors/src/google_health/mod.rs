@@ -1,6 +1,7 @@
 //! Google Health API v4: successor of the Fitbit Web API and of Google Fit, readable and, for seven types, writable.
 //!
-//! Read in this order: [`profile`] (what there is), [`fetch`] and [`normalize`] (in), [`project`] and [`write`] (out).
+//! Read in this order: [`profile`] (what there is), [`fetch`] with [`recordings`] and [`normalize`] with [`streams`]
+//! (in), [`project`] and [`write`] (out).
 
 mod errors;
 mod fetch;
@@ -10,7 +11,9 @@ mod oauth;
 mod points;
 mod profile;
 mod project;
+mod recordings;
 pub mod simulator;
+mod streams;
 mod webhook;
 mod wire;
 mod write;
@@ -27,6 +30,7 @@ use engine::{
     },
     session::Session,
 };
+use normalize::Mapping;
 use schemas::{data_type::DataType, record::Record, time::Interval};
 use std::time::Duration;
 
@@ -78,7 +82,15 @@ impl DataProvider for GoogleHealth {
     }
 
     fn normalize(&self, page: &RawPage<'_>) -> Result<Normal, MapperError> {
-        normalize::normalize(page)
+        normalize::normalize(page, Mapping::Whole)
+    }
+
+    fn normalize_as(&self, version: i32, page: &RawPage<'_>) -> Option<Result<Normal, MapperError>> {
+        match version {
+            1 => Some(normalize::normalize(page, Mapping::Summaries)),
+            profile::MAPPER_VERSION => Some(self.normalize(page)),
+            _ => None,
+        }
     }
 
     fn project(&self, record: &Record) -> Result<Record, String> {
@@ -93,7 +105,8 @@ impl DataProvider for GoogleHealth {
     ) -> Result<Vec<Found>, ProviderError> {
         // Sleep is listed by its end, but looked for by when it was; civil filters give more than the window.
         let end = if data_type == DataType::Sleep { window.to.plus(SLEEP_MAX) } else { window.to };
-        let what = What::Window(Interval { from: window.from, to: end });
+        // Which record it is can be seen without its samples.
+        let what = What::Look(Interval { from: window.from, to: end });
         let mut request = FetchRequest { data_type, what, cursor: None };
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {

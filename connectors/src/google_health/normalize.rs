@@ -2,11 +2,13 @@
 //!
 //! A page is the answer to `list`, `reconcile`, `rollUp` or `dailyRollUp` as it came, a single data point, or what
 //! [`super::fetch`] makes of several calls: `{"answers":[…]}`, `{"dataPoints":[…],"gone":[…]}`, each with the
-//! account's `settings` beside it where points name a date only.
+//! account's `settings` beside it where points name a date only. Beside exercises there may be `tcx`, their recordings
+//! by id, and `part`, which of the answer's points the page takes.
 
 use super::{
     points::{self, Fault, WallClock, fault},
     profile::{FEEDS, Feed, Where},
+    streams,
     wire::{self, Number},
 };
 use engine::provider::{Issue, MapperError, Normal, RawPage};
@@ -16,24 +18,42 @@ use schemas::{
     time::Instant,
 };
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 const HOUR_MS: i64 = 3_600_000;
+
+/// How much of a page is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mapping {
+    /// Exercises without what was measured along the way, as the first version of this mapper did.
+    Summaries,
+    /// Everything.
+    Whole,
+}
 
 /// The records of a page.
 ///
 /// # Errors
 /// When it is no page of this service.
-pub(super) fn normalize(page: &RawPage<'_>) -> Result<Normal, MapperError> {
+pub(super) fn normalize(page: &RawPage<'_>, mapping: Mapping) -> Result<Normal, MapperError> {
     let value: Value = serde_json::from_slice(page.body)
         .map_err(|err| MapperError(format!("not JSON at line {} column {}", err.line(), err.column())))?;
-    let Value::Object(top) = value else {
+    let Value::Object(mut top) = value else {
         return Err(MapperError("not a JSON object, but a page of google_health is one".into()));
     };
     let mut mapper = Mapper { wanted: page.data_type, ..Mapper::default() };
     if let Some(settings) = top.get("settings") {
         mapper.clock = clock(settings);
     }
+    match top.remove("tcx") {
+        Some(Value::Object(it)) if mapping == Mapping::Whole => mapper.recordings = it,
+        None | Some(Value::Object(_)) => {}
+        Some(_) => return Err(MapperError("`tcx` is no object".into())),
+    }
+    mapper.part = top.get("part").map(part);
     match top.get("answers") {
         Some(Value::Array(answers)) => {
             for answer in answers {
@@ -46,6 +66,12 @@ pub(super) fn normalize(page: &RawPage<'_>) -> Result<Normal, MapperError> {
         None => mapper.answer(&top)?,
     }
     Ok(mapper.finish())
+}
+
+/// Which points of an answer the page takes.
+fn part(value: &Value) -> Range<usize> {
+    let end = |key| value.get(key).and_then(Value::as_u64).and_then(|it| usize::try_from(it).ok());
+    end("from").unwrap_or(0)..end("to").unwrap_or(usize::MAX)
 }
 
 fn clock(settings: &Value) -> WallClock {
@@ -67,6 +93,9 @@ struct Sample {
 struct Mapper {
     wanted: Option<DataType>,
     clock: WallClock,
+    /// Answers to the question for an exercise's recording, by its id.
+    recordings: Map<String, Value>,
+    part: Option<Range<usize>>,
     normal: Normal,
     ids: BTreeSet<(DataType, String)>,
     /// Samples by the hour they are in, then by moment.
@@ -87,7 +116,9 @@ impl Mapper {
         if !answer.is_empty() && !answer.keys().any(|it| known.contains(&it.as_str())) {
             return Err(MapperError("none of the keys of a google_health page is in it".into()));
         }
-        for point in list(answer, "dataPoints")? {
+        let points = list(answer, "dataPoints")?;
+        let Range { start, end } = self.part.clone().unwrap_or(0..points.len());
+        for point in points.iter().take(end).skip(start) {
             self.point(point);
         }
         for point in list(answer, "rollupDataPoints")? {
@@ -125,9 +156,15 @@ impl Mapper {
             return;
         }
         match points::map(feed, point, &self.clock) {
-            Ok(Some(mapped)) => {
+            Ok(Some(mut mapped)) => {
                 for repair in mapped.repairs {
                     self.issue(repair);
+                }
+                if feed.value == Where::Exercise
+                    && let Some(answer) = self.recordings.get(&mapped.record.origin.record)
+                {
+                    let at = format!("point {}", self.n_seen);
+                    streams::add(&mut mapped.record, answer, &at, &mut self.normal.issues);
                 }
                 self.push(mapped.record);
             }

@@ -193,7 +193,8 @@ pub(super) fn writable(data_type: DataType) -> Option<&'static Feed> {
 }
 
 /// What a person is asked to grant; reading and writing are separate scopes at Google.
-pub(super) const SCOPES: [&str; 9] = [
+/// Location is asked for as the recording of an exercise has where it was.
+pub(super) const SCOPES: [&str; 10] = [
     "https://www.googleapis.com/auth/googlehealth.activity_and_fitness.readonly",
     "https://www.googleapis.com/auth/googlehealth.activity_and_fitness.writeonly",
     "https://www.googleapis.com/auth/googlehealth.health_metrics_and_measurements.readonly",
@@ -203,7 +204,11 @@ pub(super) const SCOPES: [&str; 9] = [
     "https://www.googleapis.com/auth/googlehealth.nutrition.readonly",
     "https://www.googleapis.com/auth/googlehealth.nutrition.writeonly",
     "https://www.googleapis.com/auth/googlehealth.settings.readonly",
+    "https://www.googleapis.com/auth/googlehealth.location.readonly",
 ];
+
+/// 1 took no recordings of exercises, only their summaries.
+pub(super) const MAPPER_VERSION: i32 = 2;
 
 fn type_profile(data_type: DataType) -> TypeProfile {
     // We choose the id of what we create: a second create is refused with 409.
@@ -262,7 +267,7 @@ pub(super) fn profile() -> Profile {
         auth_url: "https://accounts.google.com",
         token_url: "https://oauth2.googleapis.com",
         policy: Policy::default(),
-        mapper_version: 1,
+        mapper_version: MAPPER_VERSION,
         api_version: "v4",
     }
 }

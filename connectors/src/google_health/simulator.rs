@@ -1,4 +1,5 @@
-//! Google Health API v4, imitated over real HTTP: consent, tokens, data points, rollups, writes, notifications.
+//! Google Health API v4, imitated over real HTTP: consent, tokens, data points, recordings of exercises, rollups,
+//! writes, notifications.
 //!
 //! It shares no code with the connector, so that a mistake in one is not hidden by the same in the other.
 //! All hosts of Google's (accounts, oauth2, health, webhooks' keyset) are one listener here.
@@ -7,11 +8,13 @@ mod api;
 mod demo;
 mod filter;
 mod oauth;
+mod recorded;
 mod sign;
 mod state;
 mod writes;
 
 pub use demo::{demo_points, demo_points_until};
+pub use recorded::RecordedRun;
 pub use sign::{keyset_json, notification, sign, verification};
 
 use crate::simulator::{Kit, Running, serve};
@@ -132,13 +135,27 @@ impl Simulator {
         Ok(())
     }
 
-    /// Adds the demo data of a seed: see [`demo_points`].
+    /// Adds the demo data of a seed: see [`demo_points`]. Every exercise of it has a recording.
     pub fn seed_demo(&self, user: &str, seed: u64) {
         for (data_type, points) in demo_points(seed) {
             for point in points {
+                if let Some((id, run)) = demo::recorded(&point) {
+                    self.add_tcx(user, &id, run.tcx());
+                }
                 self.add(user, &data_type, point);
             }
         }
+    }
+
+    /// Adds the recording, in TCX, of the exercise of that id.
+    pub fn add_tcx(&self, user: &str, id: &str, tcx: impl Into<String>) {
+        self.state().user(user).tcx.insert(id.into(), tcx.into());
+    }
+
+    /// Adds a run under that id: the exercise, and the recording of it.
+    pub fn add_run(&self, user: &str, id: &str, run: &RecordedRun) {
+        self.add_tcx(user, id, run.tcx());
+        self.add(user, "exercise", run.exercise(id));
     }
 
     /// A data point appears, as when a device comes in late.

@@ -3,6 +3,7 @@
 mod golden;
 mod mutated;
 mod read;
+mod recordings;
 mod setup;
 mod simulated;
 mod webhook;

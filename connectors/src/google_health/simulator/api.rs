@@ -3,6 +3,7 @@
 use super::{
     Simulator,
     filter::{Filter, Times, times},
+    recorded,
     state::{Access, Stored, camel},
     writes,
 };
@@ -66,6 +67,7 @@ fn scope(data_type: &str, verb: &str) -> String {
         | "sedentary-period"
         | "active-zone-minutes" => "activity_and_fitness",
         "settings" => "settings",
+        "location" => "location",
         _ => "health_metrics_and_measurements",
     };
     format!("{SCOPE}{group}.{verb}")
@@ -113,7 +115,11 @@ pub(super) async fn handle(
         ("POST", ["dataTypes", data_type, "dataPoints:dailyRollUp"]) => roll_up(&call, data_type, true),
         ("POST", ["dataTypes", data_type, "dataPoints:rollUp"]) => roll_up(&call, data_type, false),
         ("POST", ["dataTypes", data_type, "dataPoints:batchDelete"]) => writes::batch_delete(&call, data_type),
-        ("GET", ["dataTypes", data_type, "dataPoints", id]) => get(&call, data_type, id),
+        ("GET", ["dataTypes", data_type, "dataPoints", id]) => match id.split_once(':') {
+            None => get(&call, data_type, id),
+            Some((id, "exportExerciseTcx")) if *data_type == "exercise" => recorded::export(&call, id),
+            Some(_) => not_found(),
+        },
         ("PATCH", ["dataTypes", data_type, "dataPoints", id]) => writes::patch(&call, data_type, id),
         _ => not_found(),
     }

@@ -1,5 +1,6 @@
 //! Data of demo persons: two whole days from the fixtures, and two weeks made from a seed in the same wire format.
 
+use super::RecordedRun;
 use chrono::{Days, NaiveDate};
 use schemas::time::Instant;
 use serde_json::{Value, json};
@@ -110,6 +111,16 @@ pub fn demo_points_until(seed: u64, last: NaiveDate) -> Vec<(String, Vec<Value>)
     all
 }
 
+/// The recording of a demo exercise: by a band without GPS for those of the fixtures, by a watch for those that are made.
+pub(super) fn recorded(point: &Value) -> Option<(String, RecordedRun)> {
+    let at = |key| Instant::parse(point.pointer("/exercise/interval")?.get(key)?.as_str()?);
+    let (start, end) = (at("startTime")?, at("endTime")?);
+    let id = point.get("name")?.as_str()?.rsplit('/').next()?.to_owned();
+    let seconds = u32::try_from(end.since(start).as_secs()).ok()?;
+    let has_gps = id.starts_with("e-");
+    Some((id, RecordedRun { every_seconds: 5, has_gps, ..RecordedRun::new(start, seconds) }))
+}
+
 /// Both scenarios' points; their names differ by scenario, as one person is to have them all.
 fn fixtures(lists: &[&str]) -> Vec<Value> {
     let mut all = Vec::new();
@@ -201,6 +212,7 @@ fn exercise(day: &str, midnight: i64, dice: &mut Dice) -> Value {
         "exercise": {
             "interval": interval(start, start + minutes * MINUTE_MS),
             "exerciseType": kind, "displayName": kind, "activeDuration": format!("{}s", minutes * 60),
+            "exerciseMetadata": {"hasGps": true},
             "metricsSummary": {
                 "caloriesKcal": minutes * 9, "distanceMillimeters": minutes * 160_000,
                 "averageHeartRateBeatsPerMinute": dice.roll(115, 165).to_string(),

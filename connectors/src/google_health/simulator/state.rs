@@ -72,6 +72,8 @@ pub(super) struct Code {
 #[derive(Debug)]
 pub(super) struct User {
     pub(super) points: BTreeMap<String, Vec<Stored>>,
+    /// Recordings of exercises, by the exercise's id.
+    pub(super) tcx: BTreeMap<String, String>,
     pub(super) is_linked: bool,
     pub(super) zone: String,
     pub(super) offset_seconds: i32,
@@ -97,6 +99,7 @@ impl State {
     pub(super) fn user(&mut self, user: &str) -> &mut User {
         self.users.entry(user.into()).or_insert_with(|| User {
             points: BTreeMap::new(),
+            tcx: BTreeMap::new(),
             is_linked: true,
             zone: "Etc/UTC".into(),
             offset_seconds: 0,
