@@ -4,6 +4,7 @@
 //! each seeing what was decided before it, so that two records of one run in one page are one item.
 
 mod matching;
+pub mod policy;
 
 pub use matching::{is_session, print, score, summary};
 
