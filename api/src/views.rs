@@ -1,9 +1,11 @@
 //! What clients are told, as JSON. The engine's values in the words of the API.
 
+use crate::policies::PoliciesView;
 use engine::{
     explain::{Explanation, Why},
     people::{Config, Connection, ConnectionState},
     provider::{Delivery, Profile},
+    resolve::policy::Policies,
     status::{State, Status},
 };
 use schemas::{
@@ -114,14 +116,17 @@ pub struct ConfigView {
     /// What happens when the source's record is gone.
     #[schema(value_type = DeletesName)]
     pub deletes: Deletes,
+    /// What else is wanted of the records; only what is not at its default.
+    #[schema(value_type = PoliciesView)]
+    pub policies: Policies,
     /// Whether it runs.
     pub enabled: bool,
 }
 
 impl From<Config> for ConfigView {
     fn from(it: Config) -> Self {
-        let Config { id, source, destination, data_types, rule, deletes, enabled } = it;
-        Self { id, source, destination, data_types, rule, deletes, enabled }
+        let Config { id, source, destination, data_types, rule, deletes, policies, enabled } = it;
+        Self { id, source, destination, data_types, rule, deletes, policies, enabled }
     }
 }
 

@@ -8,6 +8,7 @@ mod doctor;
 mod import;
 mod jobs;
 mod operators;
+mod policies;
 pub mod print;
 mod replays;
 mod schemas;

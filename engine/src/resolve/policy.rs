@@ -7,6 +7,7 @@
 mod apply;
 mod check;
 mod conditions;
+mod leave_out;
 mod times;
 
 pub use apply::{Applied, Context, LeftOut, apply, rank};

@@ -1,5 +1,6 @@
 //! Resolve: what is to happen at each destination because of a page.
 
+mod filters;
 mod gone;
 mod restate;
 mod seen;
@@ -51,11 +52,14 @@ pub struct Resolve {
 type ResolveAnswer = Answer<Normalized, Resolved>;
 
 /// One page, opened.
+#[derive(Clone)]
 struct Page<'a> {
     input: &'a Envelope<Normalized>,
     records: Vec<Record>,
     /// It was resolved before, and only the rows that this run has made hear of it.
     again: Option<&'a RowsMade>,
+    /// What the person does not want of it at the destination that it is looked at for.
+    left_out: filters::LeftOuts,
 }
 
 impl Page<'_> {
@@ -93,9 +97,14 @@ impl Stage for Resolve {
         let Some(opened) = self.contents.open_value::<Records>(&input.head.subject, &normalized.records).await? else {
             return Ok(Answer::End(Reason::PayloadExpired));
         };
-        let page = Page { input, records: opened.records, again: None };
+        let page = Page { input, records: opened.records, again: None, left_out: BTreeMap::new() };
+        let policies = self.policies(&page).await?;
+        if let at @ Some(_) = self.put_off_until(&page, &policies).await? {
+            return Ok(Answer::Later(crate::stage::Later { at, gives_up: None }));
+        }
         let mut outputs = Vec::new();
-        for (index, destination) in normalized.destinations.iter().enumerate() {
+        for (index, (destination, policies)) in normalized.destinations.iter().zip(&policies).enumerate() {
+            let page = page.sieved(policies, destination);
             let resolved = match normalized.side {
                 Side::Destination => self.note_seen(&page, destination).await?,
                 Side::Source => match self.decide(&page, destination).await? {
@@ -176,11 +185,9 @@ impl Resolve {
                 Some(reason) => own_ended(&page.input.head, &window, reason),
                 None => Vec::new(),
             };
-            let (mut decided, mut known) = (Vec::new(), Window::new(window));
+            let mut known = Window::new(window);
             let policy = self.policy(page, destination, provider.profile());
-            for record in &incoming {
-                decided.push(known.decide(&policy, record));
-            }
+            let mut decided = page.decide_each(&mut known, &policy, &incoming);
             for record in self.gone(page, destination, &incoming).await? {
                 decided.extend(known.decide_gone(&policy, &record));
             }

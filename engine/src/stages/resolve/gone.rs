@@ -51,7 +51,8 @@ impl Resolve {
         Ok(gone)
     }
 
-    /// Whether it was this source that planned the item: what another source brought is not taken away here.
+    /// Whether it was this source that planned the item, and no later reading than this: what another source brought is
+    /// not taken away here, nor what came to be while this page was put off.
     async fn is_planned_by(
         &self,
         page: &Page<'_>,
@@ -63,7 +64,8 @@ impl Resolve {
         let row = self.items.get(&ItemKey { partition, item: origin.item }).await?;
         let Some((event, sync)) = row.and_then(|it| it.planned_by) else { return Ok(false) };
         let Some(by) = self.log.event(page.subject(), sync, event).await? else { return Ok(false) };
-        Ok(by.event::<Normalized>()?.body.account.connection == origin.connection)
+        let by = by.event::<Normalized>()?.body;
+        Ok(by.account.connection == origin.connection && by.fetched_at <= page.input.body.fetched_at)
     }
 
     /// What the reading that this page ends has shown, by the keyed ids of its records; `None` if a page of it was left
