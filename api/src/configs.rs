@@ -4,11 +4,12 @@ use crate::{
     app::Shared,
     auth::Person,
     extract::{Id, Json},
+    policies::PoliciesView,
     problem::{Problem, Problems},
     views::{ConfigView, DataTypeName, DeletesName, RuleName},
 };
 use axum::{extract::State, http::StatusCode};
-use engine::connect::ConfigCommand;
+use engine::{connect::ConfigCommand, resolve::policy::Policies};
 use schemas::{
     data_type::DataType,
     event::{Deletes, Rule},
@@ -38,6 +39,10 @@ pub(crate) struct PutConfig {
     #[serde(default)]
     #[schema(value_type = Option<DeletesName>)]
     deletes: Deletes,
+    /// What else is wanted of the records; what is left out stands at its default, whatever was wanted before.
+    #[serde(default)]
+    #[schema(value_type = Option<PoliciesView>)]
+    policies: Policies,
     /// Whether it runs; if left out, it does.
     #[serde(default = "yes")]
     #[schema(value_type = Option<bool>)]
@@ -67,8 +72,8 @@ pub(crate) async fn put(
     Person(subject): Person,
     Json(body): Json<PutConfig>,
 ) -> Result<axum::Json<ConfigView>, Problem> {
-    let PutConfig { source, destination, data_types, rule, deletes, enabled } = body;
-    let command = ConfigCommand { source, destination, data_types, rule, deletes, enabled };
+    let PutConfig { source, destination, data_types, rule, deletes, policies, enabled } = body;
+    let command = ConfigCommand { source, destination, data_types, rule, deletes, policies, enabled };
     let (_, config) = web.app.connect.configure(&subject, &command).await?;
     Ok(axum::Json(config.into()))
 }

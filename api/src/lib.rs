@@ -17,6 +17,7 @@ mod jobs;
 mod limits;
 mod openapi;
 mod operator;
+mod policies;
 pub mod problem;
 mod providers;
 mod records;

@@ -28,9 +28,9 @@ pub(crate) async fn explain(
     Id(id): Id,
 ) -> Result<Json<Vec<ExplanationView>>, Problem> {
     let app = &web.app;
-    let found =
-        engine::explain::explain((&app.store, &app.contents, &app.connect.accounts.catalog), &subject, ItemId(id))
-            .await?;
+    let accounts = &app.connect.accounts;
+    let place = (&app.store, &app.contents, &accounts.people, &accounts.catalog);
+    let found = engine::explain::explain(place, &subject, ItemId(id)).await?;
     if found.is_empty() {
         return Err(Problem::not_found("record"));
     }

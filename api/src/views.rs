@@ -4,9 +4,11 @@ mod explained;
 
 pub use explained::{CandidateView, DecisionView, EvidenceView, ExplanationView, FieldView, SourceView};
 
+use crate::policies::PoliciesView;
 use engine::{
     people::{Config, Connection, ConnectionState},
     provider::{Delivery, Profile},
+    resolve::policy::Policies,
     status::{State, Status},
 };
 use schemas::{
@@ -117,14 +119,17 @@ pub struct ConfigView {
     /// What happens when the source's record is gone.
     #[schema(value_type = DeletesName)]
     pub deletes: Deletes,
+    /// What else is wanted of the records; only what is not at its default.
+    #[schema(value_type = PoliciesView)]
+    pub policies: Policies,
     /// Whether it runs.
     pub enabled: bool,
 }
 
 impl From<Config> for ConfigView {
     fn from(it: Config) -> Self {
-        let Config { id, source, destination, data_types, rule, deletes, enabled } = it;
-        Self { id, source, destination, data_types, rule, deletes, enabled }
+        let Config { id, source, destination, data_types, rule, deletes, policies, enabled } = it;
+        Self { id, source, destination, data_types, rule, deletes, policies, enabled }
     }
 }
 

@@ -265,6 +265,7 @@ async fn connect(process: &Process, simulator: &Simulator, athlete: u64, directo
         data_types: vec![DataType::Workout],
         rule: Rule::PrioritiseSource,
         deletes: Deletes::Keep,
+        policies: engine::resolve::policy::Policies::default(),
         enabled: true,
     };
     connect.configure(&subject, &command).await?;

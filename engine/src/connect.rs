@@ -7,6 +7,7 @@ use crate::{
     intake::{Intake, Noticed, Refusal},
     people::{Config, Connection, ConnectionState, PendingGrant},
     provider::{Auth, Authorize, Change, ProviderError, WebhookAnswer, WebhookRequest, WebhookSecrets},
+    resolve::policy::Policies,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use schemas::{
@@ -42,6 +43,8 @@ pub struct ConfigCommand {
     pub rule: Rule,
     /// What happens when the source's record is gone.
     pub deletes: Deletes,
+    /// What else the person wants done with the records.
+    pub policies: Policies,
     /// Whether it runs.
     pub enabled: bool,
 }
@@ -214,6 +217,8 @@ impl Connect {
         for data_type in &command.data_types {
             self.intake.possible(&source, &destination, *data_type)?;
         }
+        command.policies.check().map_err(Refusal::Impossible)?;
+        self.check_routes(subject, command).await?;
         let config = Config {
             id: ConfigId::derived(subject, source.id, destination.id),
             source: source.id,
@@ -221,6 +226,7 @@ impl Connect {
             data_types: command.data_types.clone(),
             rule: command.rule,
             deletes: command.deletes,
+            policies: command.policies.clone(),
             enabled: command.enabled,
         };
         loop {
@@ -235,6 +241,30 @@ impl Connect {
                 return Ok((version + 1, config));
             }
         }
+    }
+
+    /// Refuses to route records to where nothing would bring them.
+    async fn check_routes(&self, subject: &Subject, command: &ConfigCommand) -> Result<(), Refusal> {
+        let refused = |rule: &str, fault: &str| Err(Refusal::Impossible(format!("the rule {rule:?} {fault}")));
+        for (rule, to) in command.policies.routes() {
+            if to == command.destination || to == command.source {
+                return refused(&rule.name, "routes records to this very config; name another destination");
+            }
+            let id = ConfigId::derived(subject, command.source, to);
+            let carrying = self.accounts.people.config(subject, id).await?.map(|it| it.1).filter(|it| it.enabled);
+            let Some(carrying) = carrying else {
+                let fault = "routes records to where nothing is synced from this source; make that config first";
+                return refused(&rule.name, fault);
+            };
+            let wanted = |it: &&DataType| rule.when.data_types.is_empty() || rule.when.data_types.contains(it);
+            let left = command.data_types.iter().filter(wanted).find(|it| !carrying.data_types.contains(it));
+            if let Some(left) = left {
+                let fault =
+                    format!("routes {left} to where it is not synced; add it to that config, or name other types");
+                return refused(&rule.name, &fault);
+            }
+        }
+        Ok(())
     }
 
     /// Hears a notification: verified over its raw bytes, then each part becomes a sync of whoever has connected the

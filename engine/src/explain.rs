@@ -12,8 +12,9 @@ use crate::{
     bus::Unreachable,
     contents::Contents,
     item::ItemRow,
+    people::People,
     provider::Catalog,
-    resolve::{MergePolicy, RULE_VERSION, kept},
+    resolve::{RULE_VERSION, kept},
     sources::Sources,
     status::Story,
     store::Store,
@@ -115,7 +116,7 @@ pub struct Why {
 /// # Errors
 /// When the store cannot be reached.
 pub async fn explain(
-    (store, contents, catalog): (&Store, &Contents, &Catalog),
+    (store, contents, people, catalog): (&Store, &Contents, &People, &Catalog),
     subject: &Subject,
     item: ItemId,
 ) -> Result<Vec<Explanation>, Unreachable> {
@@ -131,7 +132,7 @@ pub async fn explain(
         let rederived = match by {
             Some((version, _)) if version != RULE_VERSION => Rederived::OtherRules,
             Some((_, provider)) => {
-                rederive((store, contents), subject, catalog.get(provider), (&row, &sources)).await?
+                rederive((store, contents, people), subject, catalog.get(provider), (&row, &sources)).await?
             }
             None => Rederived::NotKept,
         };
@@ -158,7 +159,7 @@ pub async fn explain(
 
 /// Makes what an item is to be once more, out of its sources' events.
 async fn rederive(
-    (store, contents): (&Store, &Contents),
+    (store, contents, people): (&Store, &Contents, &People),
     subject: &Subject,
     provider: Option<&std::sync::Arc<dyn crate::provider::DataProvider>>,
     (row, sources): (&ItemRow, &[Source]),
@@ -166,14 +167,14 @@ async fn rederive(
     let Some(provider) = provider.filter(|_| !sources.is_empty() && !row.planned_delete) else {
         return Ok(Rederived::NotKept);
     };
-    let mut opened = Sources::new(&*store.log, contents, subject);
+    let destination = row.key.partition.destination;
+    let mut opened = Sources::new(&*store.log, (contents, people), subject, destination);
     let mut records = Vec::with_capacity(sources.len());
     for it in sources {
         let Some(record) = opened.record(it).await? else { return Ok(Rederived::NotKept) };
         records.push(record);
     }
-    let ranks = vec![0; records.len()];
-    let joined = opened.join(&**provider, &MergePolicy::default(), (sources.to_vec(), records, ranks)).await?;
+    let joined = opened.join(&**provider, (sources.to_vec(), records)).await?;
     Ok(if joined.hash == row.planned_hash { Rederived::Agrees } else { Rederived::Differs })
 }
 

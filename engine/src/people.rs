@@ -5,6 +5,7 @@ use crate::{
     clock::Clock,
     columns::{pack, unpack},
     provider::Access,
+    resolve::policy::Policies,
     store::{RowKey, Rows},
     vault::Vault,
 };
@@ -64,6 +65,10 @@ pub struct Config {
     pub rule: Rule,
     /// What happens when the source's record is gone.
     pub deletes: Deletes,
+    /// What else the person wants done with the records. A row of before there was any has none; one that says what
+    /// this build does not know is not read, rather than half understood.
+    #[serde(default)]
+    pub policies: Policies,
     /// Whether it runs.
     pub enabled: bool,
 }

@@ -8,14 +8,15 @@ mod case;
 mod kept;
 mod matching;
 mod merge;
-mod window;
+pub mod policy;
 pub mod series;
 pub mod sleep;
+mod window;
 
 pub use answers::{Answers, Place, pair_id, place};
 pub use kept::{keep, kept};
 pub use matching::{MATCH_VERSION, Match, compare, is_session, print, summary};
-pub use merge::{Lineage, MergePolicy, Merged, Part, merge};
+pub use merge::{Combine, Lineage, MergePolicy, Merged, Part, merge};
 pub use window::{Others, Window};
 
 use crate::{

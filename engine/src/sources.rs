@@ -1,15 +1,22 @@
 //! Several sources' records of one thing: read out of the events that a row names, and put together again.
+//!
+//! Each record is taken as the config between its connection and the destination wants it; how they are put together is
+//! what the config of the source that the item began with says, whoever comes later.
 
 use crate::{
     bus::Unreachable,
     contents::Contents,
+    people::People,
     provider::DataProvider,
-    resolve::{Joined, Lineage, MergePolicy, Part, merge},
+    resolve::{
+        Joined, Lineage, Part, merge,
+        policy::{Policies, as_wanted, rank},
+    },
     store::Log,
 };
 use schemas::{
     event::{FieldChoice, Normalized, Source},
-    id::{EventId, Subject, SyncId},
+    id::{ConfigId, ConnectionId, EventId, Subject, SyncId},
     record::{Record, Records},
 };
 use std::{collections::HashMap, sync::Arc};
@@ -22,16 +29,24 @@ const OPENED_MAX: usize = 8;
 pub(crate) struct Sources<'a> {
     log: &'a dyn Log,
     contents: &'a Contents,
+    people: &'a People,
     subject: &'a Subject,
+    destination: ConnectionId,
     opened: HashMap<EventId, Option<Arc<Records>>>,
+    policies: HashMap<ConnectionId, Policies>,
 }
 
 impl<'a> Sources<'a> {
-    pub(crate) fn new(log: &'a dyn Log, contents: &'a Contents, subject: &'a Subject) -> Self {
-        Self { log, contents, subject, opened: HashMap::new() }
+    pub(crate) fn new(
+        log: &'a dyn Log,
+        (contents, people): (&'a Contents, &'a People),
+        subject: &'a Subject,
+        destination: ConnectionId,
+    ) -> Self {
+        Self { log, contents, people, subject, destination, opened: HashMap::new(), policies: HashMap::new() }
     }
 
-    /// The record that a source had; `None` if what was read is no longer kept.
+    /// The record that a source had, as its config wants it; `None` if what was read is no longer kept.
     ///
     /// # Errors
     /// When the log cannot be reached.
@@ -45,7 +60,20 @@ impl<'a> Sources<'a> {
         }
         let page = self.opened.get(&source.event).and_then(Option::as_ref);
         let found = page.and_then(|it| it.records.iter().rfind(|it| it.origin.record == source.record && !it.deleted));
-        Ok(found.cloned())
+        let Some(found) = found.cloned() else { return Ok(None) };
+        let way = (source.provider.as_str(), self.destination);
+        let policies = self.policies(source.connection).await?;
+        Ok(Some(as_wanted(policies, &found, way).into_owned()))
+    }
+
+    /// What the config between a connection and the destination says; nothing if there is none.
+    async fn policies(&mut self, connection: ConnectionId) -> Result<&Policies, Unreachable> {
+        if !self.policies.contains_key(&connection) {
+            let id = ConfigId::derived(self.subject, connection, self.destination);
+            let found = self.people.config(self.subject, id).await?;
+            self.policies.insert(connection, found.map(|it| it.1.policies).unwrap_or_default());
+        }
+        Ok(&self.policies[&connection])
     }
 
     async fn page(&self, sync: SyncId, event: EventId) -> Result<Option<Records>, Unreachable> {
@@ -59,13 +87,17 @@ impl<'a> Sources<'a> {
     /// # Errors
     /// When the vault cannot be reached.
     pub(crate) async fn join(
-        &self,
+        &mut self,
         provider: &dyn DataProvider,
-        policy: &MergePolicy,
-        (sources, records, ranks): (Vec<Source>, Vec<Record>, Vec<u32>),
+        (sources, records): (Vec<Source>, Vec<Record>),
     ) -> Result<Joined, Unreachable> {
-        let parts: Vec<Part<'_>> = records.iter().zip(ranks).map(|(record, rank)| Part { record, rank }).collect();
-        let merged = merge(&parts, policy);
+        let policies = match sources.first() {
+            Some(first) => self.policies(first.connection).await?,
+            None => &Policies::default(),
+        };
+        let part = |record| Part { record, rank: place_of(policies, record) };
+        let parts: Vec<Part<'_>> = records.iter().map(part).collect();
+        let merged = merge(&parts, &policies.merging());
         let projected = provider.project(&merged.record);
         let hash = match &projected {
             Ok(projected) => self.contents.vault.keyed_hash(self.subject, "content", &projected.content()).await?,
@@ -88,4 +120,9 @@ impl<'a> Sources<'a> {
         let fields = merged.lineage.iter().filter_map(choice).collect();
         Ok(Joined { projected, hash, sources, fields })
     }
+}
+
+/// A record's place in the person's priorities.
+fn place_of(policies: &Policies, record: &Record) -> u32 {
+    rank(policies, record.data_type, &record.origin, record.time.start)
 }

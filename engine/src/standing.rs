@@ -4,6 +4,7 @@ use crate::{
     bus::Unreachable,
     clock::Clock,
     people::{Connection, ConnectionState, People},
+    resolve::policy::Policies,
 };
 use schemas::{
     event::{Account, Destination, Head, Reason},
@@ -106,6 +107,16 @@ impl Standing {
                 ConnectionState::Disconnected => Err(Reason::Disconnected),
             },
         })
+    }
+
+    /// What the person wants done with the records for a destination, as of now: an import has no config, and one that
+    /// was removed wants nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn policies(&self, head: &Head, destination: &Destination) -> Result<Policies, Unreachable> {
+        let Some(config) = destination.config else { return Ok(Policies::default()) };
+        Ok(self.people.config(&head.subject, config).await?.map_or_else(Policies::default, |it| it.1.policies))
     }
 
     /// The connection of a destination, or why nothing is to be written there any more.

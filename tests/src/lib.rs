@@ -31,6 +31,7 @@ use engine::{
     item::ItemRow,
     people::{Checkpoint, Connection, ConnectionState},
     provider::Catalog,
+    resolve::policy::Policies,
     status::Status,
 };
 use reqwest::{Response, multipart};
@@ -263,8 +264,10 @@ impl World {
         rule: Rule,
         deletes: Deletes,
     ) -> Result<()> {
+        let policies = Policies::default();
         let (source, destination) = (self.connection(from).await?.id, self.connection(to).await?.id);
-        let command = ConfigCommand { source, destination, data_types: vec![data_type], rule, deletes, enabled: true };
+        let data_types = vec![data_type];
+        let command = ConfigCommand { source, destination, data_types, rule, deletes, policies, enabled: true };
         self.inside.connect.configure(&self.subject, &command).await?;
         Ok(())
     }

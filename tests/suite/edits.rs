@@ -39,9 +39,9 @@ async fn an_edit_at_the_source_becomes_one_update() -> Result<()> {
     assert_eq!(name_there(&world), "Long run");
     let row = world.rows("google_health", DataType::Workout).await?.remove(0);
     assert_eq!((row.version, row.planned_version, row.owned), (2, 2, true));
+    let means = &world.inside;
     let explained = engine::explain::explain(
-        &world.inside.runner.store,
-        &world.inside.intake.contents,
+        (&means.runner.store, &means.intake.contents, means.people(), &means.intake.accounts.catalog),
         &world.subject,
         row.key.item,
     )

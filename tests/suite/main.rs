@@ -15,6 +15,7 @@ mod journal;
 mod losses;
 mod mappers;
 mod moves;
+mod policies;
 mod replays;
 mod restarts;
 mod roles;

@@ -9,6 +9,7 @@ mod explain;
 mod import;
 mod jobs;
 mod operators;
+mod policies;
 pub mod print;
 mod replays;
 mod schemas;

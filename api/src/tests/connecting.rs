@@ -137,6 +137,49 @@ async fn a_config_that_cannot_work_is_refused_with_what_would() {
 }
 
 #[tokio::test]
+async fn what_else_is_wanted_of_records_is_kept_and_told_until_a_config_says_otherwise() {
+    let world = World::new().await;
+    let (source, destination) = world.configured().await;
+    let rule =
+        json!({"name": "not at night", "when": {"time_of_day": {"from": "22:00", "to": "06:00"}}, "then": "skip"});
+    let policies = json!({"combine": "first_source", "not_before": "2026-01-01T00:00:00Z", "upload_delay_seconds": 600,
+        "fields": {"steps": "highest"}, "priorities": [{"device": "ring"}], "rules": [rule]});
+    let put = async |policies: Option<&serde_json::Value>| {
+        let mut body = json!({"source": source, "destination": destination, "data_types": ["steps"]});
+        if let Some(policies) = policies {
+            body["policies"] = policies.clone();
+        }
+        world.send(Method::PUT, "/v1/sync-configs", &body).await
+    };
+    let kept = put(Some(&policies)).await;
+    kept.is(200);
+    assert_eq!(kept.json()["policies"], policies);
+    assert_eq!(world.get("/v1/sync-configs", ANNA).await.json(), json!([kept.json()]));
+    assert_eq!(put(None).await.json()["policies"], json!({}));
+}
+
+#[tokio::test]
+async fn what_cannot_be_wanted_of_records_is_refused_by_the_rules_name() {
+    let world = World::new().await;
+    let (source, destination) = world.configured().await;
+    let check = async |policies: serde_json::Value, code: &str, says: &str| {
+        let body = json!({"source": source, "destination": destination, "data_types": ["steps"], "policies": policies});
+        world.send(Method::PUT, "/v1/sync-configs", &body).await.is_problem(422, code, says);
+    };
+    let rule = |when: serde_json::Value, then: serde_json::Value| json!({"rules": [{"name": "mine", "when": when, "then": then}]});
+    check(rule(json!({}), json!("skip")), "impossible", "\"mine\" would leave out everything").await;
+    check(json!({"fields": {"speed": "highest"}}), "impossible", "no field").await;
+    check(json!({"rule": []}), "invalid", "policies").await;
+    check(rule(json!({"weekdays": ["someday"]}), json!("skip")), "invalid", "someday").await;
+    let to = |to: &str| json!({"route_elsewhere": {"destination": to}});
+    let all = json!({"provider": "watch"});
+    let own = to(&destination.to_string());
+    check(rule(all.clone(), own), "impossible", "to this very config").await;
+    let nowhere = to(&Uuid::nil().to_string());
+    check(rule(all.clone(), nowhere), "impossible", "make that config first").await;
+}
+
+#[tokio::test]
 async fn providers_are_listed_with_what_they_can_do() {
     let world = World::new().await;
     let listed = world.get("/v1/providers", ANNA).await.json();

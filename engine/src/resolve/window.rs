@@ -17,7 +17,7 @@ const CANDIDATES_MAX: usize = 5;
 /// What is known of the destination in the window of a page.
 #[derive(Clone, Debug, Default)]
 pub struct Window {
-    known: Vec<Known>,
+    pub(super) known: Vec<Known>,
     answers: Answers,
 }
 
@@ -159,7 +159,7 @@ impl Window {
         self.position(item).map(|index| &self.known[index])
     }
 
-    fn position(&self, item: ItemId) -> Option<usize> {
+    pub(super) fn position(&self, item: ItemId) -> Option<usize> {
         self.known.iter().position(|it| it.row.key.item == item)
     }
 

@@ -1,6 +1,7 @@
 //! Resolve: what is to happen at each destination because of a page.
 
 mod asking;
+mod filters;
 mod gone;
 mod joining;
 mod restate;
@@ -13,9 +14,11 @@ use crate::{
     contents::Contents,
     item::{ItemKey, ItemRow, ItemState, Origin, Partition, Plan, Planned, month_of},
     provider::{DataProvider, Profile},
-    resolve::{self as rules, Decided, Incoming, Join, Known, Policy, Window},
+    resolve::{
+        self as rules, Decided, Incoming, Join, Known, Policy, Window,
+        policy::{Policies, Reviews},
+    },
     restore::RowsMade,
-    sources::Sources,
     stage::{Answer, Stage},
     standing::Standing,
     store::{Items, Log, StepKey},
@@ -54,11 +57,14 @@ pub struct Resolve {
 type ResolveAnswer = Answer<Normalized, Resolved>;
 
 /// One page, opened.
+#[derive(Clone)]
 struct Page<'a> {
     input: &'a Envelope<Normalized>,
     records: Vec<Record>,
     /// It was resolved before, and only the rows that this run has made hear of it.
     again: Option<&'a RowsMade>,
+    /// What the person does not want of it at the destination that it is looked at for.
+    left_out: filters::LeftOuts,
 }
 
 impl Page<'_> {
@@ -96,12 +102,17 @@ impl Stage for Resolve {
         let Some(opened) = self.contents.open_value::<Records>(&input.head.subject, &normalized.records).await? else {
             return Ok(Answer::End(Reason::PayloadExpired));
         };
-        let page = Page { input, records: opened.records, again: None };
+        let page = Page { input, records: opened.records, again: None, left_out: BTreeMap::new() };
+        let policies = self.policies(&page).await?;
+        if let at @ Some(_) = self.put_off_until(&page, &policies).await? {
+            return Ok(Answer::Later(crate::stage::Later { at, gives_up: None }));
+        }
         let mut outputs = Vec::new();
-        for (index, destination) in normalized.destinations.iter().enumerate() {
+        for (index, (destination, policies)) in normalized.destinations.iter().zip(&policies).enumerate() {
+            let page = page.sieved(policies, destination);
             let resolved = match normalized.side {
                 Side::Destination => self.note_seen(&page, destination).await?,
-                Side::Source => match self.decide(&page, destination).await? {
+                Side::Source => match self.decide(&page, destination, policies).await? {
                     Some(decided) => Some(self.resolved(&page, destination, index, decided).await?),
                     None => None,
                 },
@@ -158,7 +169,12 @@ impl Resolve {
     }
 
     /// Decides about a source's page for one destination and plans what follows; `None` if every race was lost.
-    async fn decide(&self, page: &Page<'_>, destination: &Destination) -> Result<Option<Vec<Decided>>, Unreachable> {
+    async fn decide(
+        &self,
+        page: &Page<'_>,
+        destination: &Destination,
+        policies: &Policies,
+    ) -> Result<Option<Vec<Decided>>, Unreachable> {
         let Some(provider) = self.accounts.catalog.get(&destination.account.provider).cloned() else {
             return Ok(Some(Vec::new()));
         };
@@ -179,19 +195,11 @@ impl Resolve {
                 Some(reason) => own_ended(&page.input.head, &window, reason),
                 None => Vec::new(),
             };
-            let mut decided = Vec::new();
-            let mut opened = Sources::new(&*self.log, &self.contents, page.subject());
-            let answers = self.answers(page).await?;
-            let mut known = Window::new(window).with_answers(answers);
-            let policy = self.policy(page, destination, provider.profile());
-            for record in &mut incoming {
-                self.join(&policy, &*provider, (&known, record), &mut opened).await?;
-                decided.push(known.decide(&policy, record));
-                decided.extend(known.decide_left(&policy, record));
-            }
+            let mut known = Window::new(window).with_answers(self.answers(page).await?);
+            let policy = self.policy(page, destination, (provider.profile(), policies));
+            let mut decided = self.decide_each(page, (&*provider, &policy), &mut known, &mut incoming).await?;
             for mut record in self.gone(page, destination, &incoming).await? {
-                self.join(&policy, &*provider, (&known, &mut record), &mut opened).await?;
-                decided.extend(known.decide_gone(&policy, &record));
+                decided.extend(self.decide_gone(page, (&*provider, &policy), &mut known, &mut record).await?);
             }
             if let Some(reason) = ended {
                 end_all(&mut decided, reason);
@@ -210,7 +218,12 @@ impl Resolve {
         Ok(None)
     }
 
-    fn policy<'a>(&self, page: &'a Page<'_>, destination: &Destination, profile: &'a Profile) -> Policy<'a> {
+    fn policy<'a>(
+        &self,
+        page: &'a Page<'_>,
+        destination: &Destination,
+        (profile, policies): (&'a Profile, &Policies),
+    ) -> Policy<'a> {
         Policy {
             rule: destination.rule,
             deletes: destination.deletes,
@@ -219,8 +232,8 @@ impl Resolve {
             is_again: page.input.head.mode == Mode::Shadow,
             by: (page.input.head.id, page.input.head.sync),
             destination: destination.account.connection,
-            combines: true,
-            asks: true,
+            combines: policies.merging().combine != rules::Combine::First,
+            asks: policies.reviews == Reviews::Ask,
         }
     }
 

@@ -12,6 +12,7 @@ use engine::{
     connect::ConfigCommand,
     people::{Connection, ConnectionState},
     provider::Tokens,
+    resolve::policy::Policies,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use schemas::{
@@ -113,6 +114,7 @@ async fn person(process: &Process, outside: &Outside, folders: &Path, number: u3
             data_types: vec![DataType::Workout],
             rule: Rule::PrioritiseSource,
             deletes: Deletes::Keep,
+            policies: Policies::default(),
             enabled: true,
         };
         process.connect.configure(&subject, &command).await?;

@@ -4,13 +4,13 @@ use super::{
     Target,
     client::Client,
     connect::{items, text},
-    print,
+    policies, print,
 };
 use crate::config::Config;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// `syncwell sync`.
 #[derive(Debug, Args)]
@@ -30,6 +30,9 @@ pub struct Sync {
     /// Until when (RFC 3339); without it, until now.
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+    /// What else is wanted of records on this way (JSON, or TOML in a file that ends so); it stays until another is given.
+    #[arg(long, value_name = "FILE")]
+    policies: Option<PathBuf>,
     /// A key of your own: the same key is the same sync. Without it, every call is a new one.
     #[arg(long)]
     key: Option<String>,
@@ -43,9 +46,10 @@ impl Sync {
     }
 
     async fn with(&self, client: &Client) -> anyhow::Result<()> {
+        let policies = self.policies.as_deref().map(policies::read).transpose()?;
         let connections = client.get("/v1/connections").await?;
         let (source, destination) = (find(&connections, &self.from)?, find(&connections, &self.to)?);
-        carry(client, &source, &destination, &self.data_type).await?;
+        carry(client, &source, &destination, &self.data_type, policies).await?;
         let key = match &self.key {
             Some(key) => key.clone(),
             None => engine::connect::draw_secret()?,
@@ -68,23 +72,30 @@ impl Sync {
     }
 }
 
-/// Makes sure that a config between two connections carries a type.
-pub(super) async fn carry(client: &Client, source: &str, destination: &str, data_type: &str) -> anyhow::Result<()> {
+/// Makes sure that a config between two connections carries a type, and has these policies if some are given.
+pub(super) async fn carry(
+    client: &Client,
+    source: &str,
+    destination: &str,
+    data_type: &str,
+    policies: Option<Value>,
+) -> anyhow::Result<()> {
     let configs = client.get("/v1/sync-configs").await?;
     let stands =
         items(&configs).iter().find(|it| text(it, "source") == source && text(it, "destination") == destination);
     let mut data_types: Vec<Value> = stands.and_then(|it| it["data_types"].as_array()).cloned().unwrap_or_default();
     let enabled = stands.is_none_or(|it| it["enabled"].as_bool().unwrap_or(true));
-    if enabled && data_types.iter().any(|it| it == data_type) {
+    if policies.is_none() && enabled && data_types.iter().any(|it| it == data_type) {
         return Ok(());
     }
     if !data_types.iter().any(|it| it == data_type) {
         data_types.push(json!(data_type));
     }
     let field = |name: &str, default: &str| stands.and_then(|it| it[name].as_str()).unwrap_or(default).to_owned();
+    let policies = policies.or_else(|| stands.map(|it| it["policies"].clone())).unwrap_or_else(|| json!({}));
     let body = json!({
         "source": source, "destination": destination, "data_types": data_types,
-        "rule": field("rule", "prioritise_source"), "deletes": field("deletes", "keep"), "enabled": true,
+        "rule": field("rule", "prioritise_source"), "deletes": field("deletes", "keep"), "policies": policies, "enabled": true,
     });
     client.send(client.request(reqwest::Method::PUT, "/v1/sync-configs").json(&body)).await.map(|_| ())
 }

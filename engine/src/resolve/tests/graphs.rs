@@ -4,9 +4,7 @@
 //! connection behind our back, and configs between connections. Services round what they are given, rename it and give
 //! it ids of their own. A round runs every config once, in random order.
 
-use super::super::{
-    Incoming, Join, Joined, Known, MergePolicy, Others, Part, Policy, Window, merge, place, summary,
-};
+use super::super::{Incoming, Join, Joined, Known, MergePolicy, Others, Part, Policy, Window, merge, place, summary};
 use super::{ALL, BY, T0};
 use crate::item::{ItemKey, ItemRow, ItemState, Origin, Partition, Plan, month_of};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
@@ -235,9 +233,10 @@ impl Graph {
 
     fn resolve_gone(&mut self, (from, to): (usize, usize), id: &str, origin: &Origin) {
         // As the shell does: only what this source is part of.
-        let is_part = self.places[to].rows.get(&origin.item).is_some_and(|known| {
-            known.sources.iter().any(|it| place(it) == (connection(from), key(id).as_str()))
-        });
+        let is_part = self.places[to]
+            .rows
+            .get(&origin.item)
+            .is_some_and(|known| known.sources.iter().any(|it| place(it) == (connection(from), key(id).as_str())));
         if !is_part {
             return;
         }

@@ -51,8 +51,8 @@ impl Resolve {
         Ok(gone)
     }
 
-    /// Whether it was this source that planned the item, or the item is made of its record too: what another source
-    /// brought is not taken away here.
+    /// Whether it was this source that planned the item, and no later reading than this, or the item is made of its record
+    /// too: what another source brought is not taken away here, nor what came to be while this page was put off.
     async fn is_made_of(
         &self,
         page: &Page<'_>,
@@ -69,7 +69,8 @@ impl Resolve {
             return Ok(true);
         }
         let Some(by) = self.log.event(page.subject(), sync, event).await? else { return Ok(false) };
-        Ok(by.event::<Normalized>()?.body.account.connection == origin.connection)
+        let by = by.event::<Normalized>()?.body;
+        Ok(by.account.connection == origin.connection && by.fetched_at <= page.input.body.fetched_at)
     }
 
     /// What the reading that this page ends has shown, by the keyed ids of its records; `None` if a page of it was left

@@ -39,7 +39,7 @@ impl Resolve {
     ) -> Result<bool, Unreachable> {
         let opened = self.contents.open_value::<Records>(&input.head.subject, &input.body.records).await?;
         let Some(opened) = opened else { return Ok(false) };
-        let page = Page { input, records: opened.records, again: Some(made) };
+        let page = Page { input, records: opened.records, again: Some(made), left_out: BTreeMap::new() };
         for destination in &input.body.destinations {
             self.note_seen(&page, destination).await?;
         }
