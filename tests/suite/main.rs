@@ -14,6 +14,7 @@ mod imports;
 mod journal;
 mod losses;
 mod mappers;
+mod merges;
 mod moves;
 mod policies;
 mod replays;
