@@ -1,7 +1,7 @@
 //! The document that is made from the profiles: `docs/providers.md`.
 
 use crate::catalog;
-use engine::provider::{Access, Auth, Delivery, Limit, Profile, Scope, TypeProfile, Verbs};
+use engine::provider::{Access, Auth, Delivery, ISSUES, Limit, Profile, Scope, TypeProfile, Verbs};
 use std::{fmt::Write, time::Duration};
 
 const INTRO: &str = "\
@@ -20,12 +20,38 @@ or deleted. The letter is the delivery class, which says how one write stays one
 | D | neither: it is tried once, and an answer that is lost is reported as unknown |
 ";
 
-/// `docs/providers.md`: provider × type × read, write, update, delete; limits; notes.
+const ISSUES_INTRO: &str = "
+## Issues
+
+What was left out of a page, repaired or noted is told by codes, with how often, in the status of a job. One bad record
+does not keep the others from going on. Where a record may be missing for an issue, nothing is taken for deleted because
+it was not on that page.
+
+| code | what it says | a record may be missing |
+|---|---|---|
+";
+
+/// What is worth knowing of a provider beside its profile.
+const PARTICULARS: [(&str, &str); 2] = [
+    (
+        "google_health",
+        "What a device measured along an exercise is a further call each, made if there was GPS or a pulse; it needs the \
+         scopes of activity and of location. Without, an exercise is its summary.",
+    ),
+    ("strava", "Detail and samples of an activity are two further calls each."),
+];
+
+/// `docs/providers.md`: provider × type × read, write, update, delete; limits; notes; and the codes of issues.
 #[must_use]
 pub fn providers_markdown() -> String {
     let mut page = String::from(INTRO);
     for provider in catalog().iter() {
         section(&mut page, provider.profile());
+    }
+    page.push_str(ISSUES_INTRO);
+    for it in ISSUES {
+        let may_miss = if it.may_miss { "yes" } else { "" };
+        append(&mut page, format_args!("| `{}` | {} | {may_miss} |\n", it.code, it.meaning));
     }
     page
 }
@@ -87,6 +113,7 @@ fn notes(profile: &Profile) -> Vec<String> {
             notes.push(format!("Access is granted by OAuth 2.0{pkce}."));
         }
     }
+    notes.extend(PARTICULARS.iter().filter(|it| it.0 == profile.id).map(|it| it.1.to_owned()));
     let looked: Vec<String> =
         profile.types.iter().filter(|it| it.look).map(|it| format!("`{}`", it.data_type)).collect();
     if !looked.is_empty() {

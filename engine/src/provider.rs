@@ -1,12 +1,14 @@
 //! The port to outside services: the verbs of a provider and a profile that says what it can do.
 
 mod auth;
+mod issues;
 mod profile;
 mod read;
 mod webhook;
 mod write;
 
 pub use auth::{Authorize, Grant, Tokens};
+pub use issues::{ISSUES, IssueKind, may_miss};
 pub use profile::{Access, Auth, Delivery, Limit, Profile, Scope, TypeProfile, Usage, Verb, Verbs};
 pub use read::{FetchRequest, Found, Issue, MapperError, Normal, Page, Part, RawPage, ReadSeek, SplitError, What};
 pub use webhook::{Change, Notification, VerifyError, WebhookAnswer, WebhookRequest, WebhookSecrets};

@@ -1,6 +1,6 @@
 //! What became of a sync, read from its events: status is never stored.
 
-use crate::{bus::Unreachable, store::Log};
+use crate::{bus::Unreachable, provider::may_miss, store::Log};
 use schemas::{
     data_type::DataType,
     event::{
@@ -179,7 +179,8 @@ impl Story {
     pub(crate) fn is_complete(&self, of: (Side, ConnectionId, Option<DataType>), open: &[EventId]) -> bool {
         let fetched =
             self.fetched.iter().filter(|it| (it.body.side, it.body.account.connection, it.body.data_type) == of);
-        let whole = self.pages_of(of).filter(|it| it.body.issues.is_empty() && !open.contains(&it.head.id));
+        let misses = |it: &Envelope<Normalized>| it.body.issues.iter().any(|it| may_miss(&it.code));
+        let whole = self.pages_of(of).filter(|it| !misses(it) && !open.contains(&it.head.id));
         fetched.count() == whole.count()
     }
 

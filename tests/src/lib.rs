@@ -217,7 +217,15 @@ impl World {
     /// # Errors
     /// When it cannot be read.
     pub async fn folder(&self, data_type: DataType) -> Result<Vec<PathBuf>> {
-        let folder = self.connection("files").await?.account;
+        self.folder_of("files", data_type).await
+    }
+
+    /// The same of a folder that is named by `files/account`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn folder_of(&self, name: &str, data_type: DataType) -> Result<Vec<PathBuf>> {
+        let folder = self.connection(name).await?.account;
         let Ok(entries) = std::fs::read_dir(PathBuf::from(folder).join(data_type.name())) else {
             return Ok(Vec::new());
         };
@@ -226,14 +234,27 @@ impl World {
         Ok(paths)
     }
 
-    /// The acting person's connection at a provider.
+    /// The acting person's connection at a provider. With several accounts there, one is named by `provider/account`,
+    /// here and wherever a name of a provider is asked for.
     ///
     /// # Errors
     /// When there is none.
-    pub async fn connection(&self, provider: &str) -> Result<Connection> {
+    pub async fn connection(&self, name: &str) -> Result<Connection> {
         let all = self.inside.people().connections(&self.subject).await?;
-        let found = all.into_iter().find(|it| it.provider == provider && it.account != "uploads");
-        found.with_context(|| format!("{provider} is not connected"))
+        let (provider, account) = name.split_once('/').map_or((name, None), |(it, account)| (it, Some(account)));
+        let fits = |it: &str| account.map_or(it != "uploads", |account| it == account);
+        let found = all.into_iter().find(|it| it.provider == provider && fits(&it.account));
+        found.with_context(|| format!("{name} is not connected"))
+    }
+
+    /// Connects one more Google Health account of the acting person, an empty one.
+    ///
+    /// # Errors
+    /// When something cannot be connected.
+    pub async fn add_google(&mut self, user: &str) -> Result<Connection> {
+        self.google.add_user(user);
+        self.google.consent_as(user, &[]);
+        self.grant("google_health", "").await
     }
 
     /// How that connection stands.

@@ -5,11 +5,12 @@ use crate::{
     journal::{calls, verbs, writes},
 };
 use anyhow::Result;
+use connectors::google_health::simulator::RecordedRun;
 use schemas::{
     data_type::DataType,
     event::{Deletes, Rule},
 };
-use tests::{ATHLETE, USER, World, told};
+use tests::{ATHLETE, USER, World, at, told};
 
 /// Two runs, brought to Google Health; then the first is deleted at Strava.
 async fn one_of_two_is_gone(deletes: Deletes) -> Result<(World, u64)> {
@@ -64,6 +65,23 @@ async fn a_notified_deletion_is_mirrored_once() -> Result<()> {
     assert_eq!(world.google.points(USER, "exercise").len(), 1);
     assert!(calls(&world.strava.kit, "GET", "/athlete/activities").is_empty(), "nothing was listed");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_without_its_recording_hides_no_deletion() -> Result<()> {
+    let mut world = World::new().await?;
+    for (id, start) in [("1001", "2026-06-20T06:00:00Z"), ("1002", "2026-06-21T06:00:00Z")] {
+        // A device recorded it, and yet Google has no recording.
+        world.google.add(USER, "exercise", RecordedRun::new(at(start), 1_800).exercise(id));
+    }
+    world.configure("google_health", "files", DataType::Workout, Rule::PrioritiseSource, Deletes::Mirror).await?;
+    let first = world.sync("google_health", &["files"], DataType::Workout).await?;
+    assert_eq!(told(&first), "done; files: 2 created");
+    assert_eq!(first.issues.iter().map(|it| (it.code.as_str(), it.count)).collect::<Vec<_>>(), [("no_streams", 2)]);
+    world.google.delete(USER, "exercise", "1001");
+    let second = world.sync("google_health", &["files"], DataType::Workout).await?;
+    assert_eq!(told(&second), "done; files: 1 deleted, 1 skipped unchanged");
+    world.is_at_rest().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,3 +101,50 @@ async fn a_record_that_cannot_go_is_refused_with_a_reason_and_the_others_go() ->
     assert_eq!(told(&status), "done; files: 2 created", "a folder takes both");
     world.is_at_rest().await
 }
+
+/// A file of three runs, of which the first is not as it should be, and the two others are.
+fn one_bad_run_of_three(lap: &str) -> String {
+    let run = |id: &str, lap: &str| format!("<Activity Sport=\"Running\"><Id>{id}</Id>{lap}</Activity>");
+    let good = |day: &str| {
+        let start = format!("2026-06-{day}T08:00:00+02:00");
+        let lap = format!(
+            "<Lap StartTime=\"{start}\"><TotalTimeSeconds>1800</TotalTimeSeconds>\
+             <DistanceMeters>5200</DistanceMeters></Lap>"
+        );
+        run(day, &lap)
+    };
+    let runs = [run("bad", lap), good("20"), good("21")].concat();
+    format!("<?xml version=\"1.0\"?><TrainingCenterDatabase><Activities>{runs}</Activities></TrainingCenterDatabase>")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_is_left_out_with_its_issue_and_the_others_go_on() -> Result<()> {
+    let mut world = World::new().await?;
+    let lap = |start: &str, seconds: &str, inner: &str| {
+        format!("<Lap StartTime=\"{start}\"><TotalTimeSeconds>{seconds}</TotalTimeSeconds>{inner}</Lap>")
+    };
+    let cases = [
+        (lap("1970-01-01T00:00:00+02:00", "1800", ""), "past"),
+        (lap("2099-06-19T08:00:00+02:00", "1800", ""), "future"),
+        (lap("2026-06-19T08:00:00+02:00", "0", ""), "empty"),
+        (lap("2026-06-19T08:00:00+02:00", "3456000", ""), "too_long"),
+    ];
+    for (index, (lap, code)) in cases.iter().enumerate() {
+        let file = one_bad_run_of_three(lap);
+        let status = world.import((&format!("{code}.tcx"), file.as_bytes()), &["files"]).await?;
+        let fate = if index == 0 { "created" } else { "skipped unchanged" };
+        assert_eq!(told(&status), format!("done; files: 2 {fate}"), "{code}");
+        let issues: Vec<(&str, i32)> = status.issues.iter().map(|it| (it.code.as_str(), it.count)).collect();
+        assert_eq!(issues, [(*code, 1)]);
+        let read: i64 = status.read.iter().map(|it| it.count).sum();
+        assert_eq!(read, 2, "{code}");
+    }
+    // What can be put right goes on with the others.
+    let point = |second: &str| format!("<Trackpoint><Time>2026-06-19T06:00:{second}Z</Time></Trackpoint>");
+    let track = format!("<Track>{}{}{}</Track>", point("00"), point("07"), point("07"));
+    let file = one_bad_run_of_three(&lap("2026-06-19T08:00:00+02:00", "0", &track));
+    let status = world.import(("repeated.tcx", file.as_bytes()), &["files"]).await?;
+    assert_eq!(told(&status), "done; files: 1 created, 2 skipped unchanged");
+    assert_eq!(status.issues.iter().map(|it| it.code.as_str()).collect::<Vec<_>>(), ["repeated_time"]);
+    world.is_at_rest().await
+}

@@ -21,4 +21,5 @@ mod replays;
 mod restarts;
 mod roles;
 mod source;
+mod two_accounts;
 mod webhooks;

@@ -88,8 +88,7 @@ pub struct Normal {
 /// Something that was left out of a page or repaired. Never holds a health value.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Issue {
-    /// Stable code: `bad_unit`, `out_of_range`, `no_time`, `no_time_zone`, `truncated`, `unknown_type`, `malformed`,
-    /// `duplicate`, `bad_checksum`.
+    /// Stable code: one of [`ISSUES`](super::ISSUES).
     pub code: &'static str,
     /// Which record or place in the file it concerns (an id, an element, a byte offset).
     pub at: String,

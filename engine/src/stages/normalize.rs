@@ -1,5 +1,7 @@
 //! Normalize: canonical records out of a page.
 
+mod sound;
+
 use super::{Tally, made};
 use crate::{
     bus::Unreachable,
@@ -10,8 +12,7 @@ use crate::{
 };
 use schemas::{
     event::{Count, Envelope, Fate, Fetched, Head, IssueCount, Normalized, Payload, Reason},
-    record::{Body, Record, Records},
-    time::Instant,
+    record::Records,
 };
 use std::{
     collections::BTreeMap,
@@ -105,19 +106,13 @@ pub struct Believed {
 }
 
 impl Believed {
-    /// Leaves out what nobody can have measured when the page was read, and counts it. Pure.
+    /// Puts right what can be, leaves out what nobody can have measured when the page was read, and counts both. Pure.
     #[must_use]
     pub fn of(normal: Normal, fetched: &Fetched) -> Self {
-        let Normal { mut records, mut issues } = normal;
+        let Normal { records, mut issues } = normal;
         // The page's own time, so that a replay of it gives the same records.
         let not_after = fetched.fetched_at.plus(FUTURE_MAX);
-        records.retain(|record| match doubt(record, not_after) {
-            Some(issue) => {
-                issues.push(issue);
-                false
-            }
-            None => true,
-        });
+        let mut records = sound::sound(records, not_after, &mut issues);
         let mut read = Tally::default();
         for record in &mut records {
             record.origin.connection = Some(fetched.account.connection);
@@ -145,30 +140,6 @@ impl Believed {
             lane: fetched.lane,
         };
         Envelope { head, body }
-    }
-}
-
-/// Why a record is left out, if it is: a value outside of what a living person can have, or a time to come.
-fn doubt(record: &Record, not_after: Instant) -> Option<Issue> {
-    let (least, most) = record.data_type.plausible();
-    let fits = |value: f64| value.is_finite() && value >= least && value <= most;
-    let plausible = match &record.body {
-        Body::Quantity(quantity) => fits(quantity.value),
-        Body::Series(series) => {
-            series.offsets_ms.len() == series.values.len() && series.values.iter().all(|it| fits(*it))
-        }
-        Body::BloodPressure(pressure) => fits(pressure.systolic) && fits(pressure.diastolic),
-        _ => true,
-    };
-    let issue = |code, text: &str| Some(Issue { code, at: record.origin.record.clone(), text: text.into() });
-    if !plausible {
-        issue("out_of_range", "a value is outside of the range of its type")
-    } else if record.time.end < record.time.start {
-        issue("malformed", "it ends before it begins")
-    } else if record.time.start > not_after {
-        issue("future", "it begins more than a day from now")
-    } else {
-        None
     }
 }
 

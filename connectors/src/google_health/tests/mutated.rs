@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use schemas::{data_type::DataType, record::Body};
 
-const BODIES: [&str; 9] = [
+const BODIES: [&str; 10] = [
     include_str!("../fixtures/berlin/sleep.list.json"),
     include_str!("../fixtures/berlin/exercise.list.json"),
+    include_str!("../fixtures/berlin/exercise.recorded.json"),
     include_str!("../fixtures/berlin/weight.list.json"),
     include_str!("../fixtures/berlin/daily-resting-heart-rate.list.json"),
     include_str!("../fixtures/berlin/daily-heart-rate-variability.list.json"),
