@@ -4,8 +4,10 @@
 //! each seeing what was decided before it, so that two records of one run in one page are one item.
 
 mod matching;
+mod merge;
 
 pub use matching::{is_session, print, score, summary};
+pub use merge::{Combine, Lineage, MERGE_VERSION, MergePolicy, Merged, Part, Prefer, merge};
 
 use crate::{
     item::{ItemKey, ItemRow, ItemState, Origin, Plan, Seen},
