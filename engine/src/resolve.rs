@@ -16,7 +16,7 @@ mod window;
 pub use answers::{Answers, Place, pair_id, place};
 pub use kept::{keep, kept};
 pub use matching::{MATCH_VERSION, Match, compare, is_session, print, summary};
-pub use merge::{Combine, Lineage, MergePolicy, Merged, Part, merge};
+pub use merge::{Combine, Lineage, MERGE_VERSION, MergePolicy, Merged, Part, Prefer, merge};
 pub use window::{Others, Window};
 
 use crate::{

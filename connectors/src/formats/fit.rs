@@ -6,6 +6,8 @@
 mod activity;
 mod layout;
 mod measure;
+#[cfg(test)]
+mod merged;
 mod message;
 mod sport;
 #[cfg(test)]

@@ -224,7 +224,15 @@ fn says_the_same(a: &Record, b: &Record) -> bool {
     a.data_type == b.data_type
         && (a.time.start, a.time.end) == (b.time.start, b.time.end)
         && (a.is_daily_total, a.deleted) == (b.is_daily_total, b.deleted)
-        && a.body == b.body
+        && match (&a.body, &b.body) {
+            (Body::Workout(one), Body::Workout(other)) => one.streams == other.streams && is_same_content(a, b),
+            _ => is_same_content(a, b),
+        }
+}
+
+/// Equal, or equal but for numbers that are none, which are not equal to themselves.
+fn is_same_content(a: &Record, b: &Record) -> bool {
+    a.body == b.body || a.content() == b.content()
 }
 
 /// What all of the sources allow.

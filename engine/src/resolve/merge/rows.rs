@@ -95,7 +95,7 @@ impl Laid {
             match own {
                 // What the base measured stays as it was measured, short gaps too.
                 Some(it) if it.is_finite() => self.set(row, it, source),
-                Some(_) if in_short_gap(&mut cursor, at) => self.set(row, f64::NAN, source),
+                Some(_) if is_told(&mut cursor, at) => self.set(row, f64::NAN, source),
                 Some(_) => {}
                 None => {
                     let found = cursor.value(at).or_else(|| alone(&mut cursor, rows, row));
@@ -121,6 +121,11 @@ fn alone(cursor: &mut Cursor<'_>, rows: &Rows, row: usize) -> Option<f64> {
     let second = near.next();
     let far = |it: Sample| it.at.abs_diff(rows.moments[row]);
     Some(second.filter(|it| far(*it) < far(first)).unwrap_or(first).value)
+}
+
+/// Whether a source needs nobody's help at a moment: it has a value then, in another row, or around it.
+fn is_told(cursor: &mut Cursor<'_>, at: i64) -> bool {
+    in_short_gap(cursor, at) || cursor.around(at).1.is_some_and(|after| after.at == at)
 }
 
 /// Whether a source's values around a moment are close enough that nothing is missing between them.

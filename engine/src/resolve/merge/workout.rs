@@ -63,7 +63,8 @@ impl Draft {
 pub(super) fn merge(parts: &[Part<'_>], order: &[usize], policy: &MergePolicy) -> Merged {
     let sources = sources(parts, order);
     let Some(base) = sources.first() else { return super::nothing() };
-    let until_ms = length_ms(&base.record.time);
+    // The last moment that there is has no time after it that could be covered.
+    let until_ms = length_ms(&base.record.time).min(i64::MAX - 1);
     let mut draft = Draft {
         workout: base.workout.clone(),
         lineage: Vec::new(),

@@ -58,7 +58,8 @@ fn covers_every_field(merged: &Merged) {
             assert!(found.iter().all(|it| it.from_ms < it.to_ms), "{name:?}: an empty stretch");
             let sum: i128 = found.iter().map(|it| i128::from(it.to_ms) - i128::from(it.from_ms)).sum();
             assert_eq!(sum, covered(&measured), "{name:?}: stretches are the covered time");
-            for at in measured {
+            // The last of all moments has no time after it.
+            for at in measured.into_iter().filter(|it| *it < i64::MAX) {
                 assert!(found.iter().any(|it| (it.from_ms..it.to_ms).contains(&at)), "{name:?}: {at} has no source");
             }
         }
