@@ -3,6 +3,7 @@
 //! [`Window`] is what is known of the destination; [`Window::decide`] takes the source's records one after the other,
 //! each seeing what was decided before it, so that two records of one run in one page are one item.
 
+pub mod entity;
 mod matching;
 pub mod series;
 pub mod sleep;
