@@ -5,6 +5,7 @@
 
 mod answers;
 mod case;
+pub mod entity;
 mod kept;
 mod matching;
 mod merge;

@@ -52,7 +52,7 @@ pub mod rule {
 /// One record of one source: a quantity over an interval, or a series.
 ///
 /// In a series of counts a value holds from its offset to the next one, but no longer than is usual in that series
-/// (the median), so that an offset left out is silence.
+/// (the median) nor than the last one does to the end of the record, so that an offset left out is silence.
 #[derive(Clone, Copy, Debug)]
 pub struct Strand<'a> {
     /// The record.

@@ -203,7 +203,14 @@ fn each(
     points: impl Iterator<Item = (i64, f64)> + Clone,
     tell: &mut dyn FnMut(i64, i64, f64),
 ) {
-    let step = if shape == Shape::Samples { Some(1) } else { usual_step(points.clone().map(|it| it.0)) };
+    let last = points.clone().last().map_or(end, |it| start.saturating_add(it.0));
+    // How long the last one holds is how long each does, if the record's end tells; and no longer than is usual.
+    let tail = end.saturating_sub(last);
+    let step = match (shape, usual_step(points.clone().map(|it| it.0))) {
+        (Shape::Samples, _) => Some(1),
+        (Shape::Counts, Some(usual)) if tail > 0 => Some(usual.min(tail)),
+        (Shape::Counts, usual) => usual,
+    };
     let mut nexts = points.clone().skip(1);
     for (offset, value) in points {
         let from = start.saturating_add(offset);

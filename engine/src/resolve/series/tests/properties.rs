@@ -1,14 +1,13 @@
 //! What holds for any strands.
 
 use super::{T0, count, of};
-use crate::resolve::series::{Piece, SILENCE_MS, Union, merge_series, rule};
+use crate::resolve::series::{Merged, Piece, SILENCE_MS, Union, merge_series, rule};
 use proptest::prelude::*;
 use schemas::{
     data_type::DataType,
     record::{Body, Quantity, Record},
     time::Instant,
 };
-use std::collections::BTreeSet;
 
 /// From 16 h on, so that midnight is among them.
 const START: i64 = T0 + 16 * 3_600_000;
@@ -32,8 +31,11 @@ fn value_of(record: &Record) -> f64 {
     if let Body::Quantity(it) = &record.body { it.value } else { 0.0 }
 }
 
-/// Strands of up to four sources; a rank each, or all of one.
-fn some(equal: bool, data_type: DataType) -> impl Strategy<Value = Vec<(u32, Record)>> {
+/// Ranks of four sources: all the same, all different, and some of each.
+const RANKS: [[u32; 4]; 4] = [[0, 0, 0, 0], [0, 1, 2, 3], [0, 1, 1, 1], [2, 0, 2, 0]];
+
+/// Strands of up to four sources.
+fn some(ranks: [u32; 4], data_type: DataType) -> impl Strategy<Value = Vec<(u32, Record)>> {
     let length = prop_oneof![Just(1_i64), Just(5), Just(15), Just(60), Just(95), Just(700)];
     let one = (0..4_u32, 0..800_i64, length, 0..300_u32, any::<bool>());
     prop::collection::vec(one, 0..30).prop_map(move |all| {
@@ -42,10 +44,14 @@ fn some(equal: bool, data_type: DataType) -> impl Strategy<Value = Vec<(u32, Rec
             let value = if is_zero && value % 2 == 0 { 0.0 } else { f64::from(value) };
             let value = if data_type == DataType::Distance { value * 1.1 } else { value };
             let it = count(&format!("source {source}"), from, Instant(from.0 + length * 60_000), value);
-            (if equal { 0 } else { source }, Record { data_type, ..it })
+            (ranks[source as usize], Record { data_type, ..it })
         };
         all.into_iter().map(record).collect()
     })
+}
+
+fn any_ranks() -> impl Strategy<Value = [u32; 4]> {
+    prop::sample::select(RANKS.to_vec())
 }
 
 fn types() -> impl Strategy<Value = DataType> {
@@ -75,7 +81,7 @@ fn named(union: &Union, records: &[(u32, Record)]) -> Vec<(Instant, Instant, u64
 }
 
 fn any_strands() -> impl Strategy<Value = Vec<(u32, Record)>> {
-    (any::<bool>(), types()).prop_flat_map(|(equal, data_type)| some(equal, data_type))
+    (any_ranks(), types()).prop_flat_map(|(ranks, data_type)| some(ranks, data_type))
 }
 
 proptest! {
@@ -101,13 +107,15 @@ proptest! {
     }
 
     #[test]
-    fn with_equal_priorities_the_total_is_no_less_than_any_strand(records in types().prop_flat_map(|it| some(true, it))) {
+    fn with_equal_priorities_the_total_is_no_less_than_any_strand(
+        records in types().prop_flat_map(|it| some(RANKS[0], it)),
+    ) {
         let greatest = records.iter().map(|it| value_of(&it.1)).fold(0.0, f64::max);
         prop_assert!(of(&records).total >= greatest - 1e-6);
     }
 
     #[test]
-    fn steps_stay_whole(records in some(false, DataType::Steps)) {
+    fn steps_stay_whole(records in some(RANKS[1], DataType::Steps)) {
         prop_assert!(of(&records).pieces.iter().all(|it| it.value.fract() == 0.0));
     }
 
@@ -139,19 +147,24 @@ proptest! {
     }
 
     #[test]
-    fn samples_are_merged_without_doubles_in_any_order_and_once_for_all(records in some(true, DataType::HeartRate)) {
+    fn samples_are_merged_without_doubles_in_any_order_and_once_for_all(
+        records in any_ranks().prop_flat_map(|it| some(it, DataType::HeartRate)),
+    ) {
         let strands = super::strands(&records);
         let merged = merge_series(&strands);
         prop_assert!(merged.samples.windows(2).all(|it| it[0].at < it[1].at));
         let reversed: Vec<_> = strands.iter().rev().copied().collect();
-        let plain = |it: &crate::resolve::series::Merged| -> Vec<_> { it.samples.iter().map(|it| (it.at, it.value)).collect() };
+        let plain = |it: &Merged| -> Vec<_> { it.samples.iter().map(|it| (it.at, it.value)).collect() };
         prop_assert_eq!(plain(&merge_series(&reversed)), plain(&merged));
-        let again: Vec<_> = merged.samples.iter().map(|it| strands[it.strand].record.clone()).map(|it| (0, it)).collect();
+        let again: Vec<_> = merged.samples.iter().map(|it| records[it.strand].clone()).collect();
         prop_assert_eq!(plain(&merge_series(&super::strands(&again))), plain(&merged));
     }
 
     #[test]
-    fn nothing_panics_whatever_the_numbers(start in any::<i64>(), end in any::<i64>(), offset in any::<i32>(), value in any::<f64>(), column in any::<Vec<i64>>()) {
+    fn nothing_panics_whatever_the_numbers(
+        start in any::<i64>(), end in any::<i64>(), offset in any::<i32>(), value in any::<f64>(),
+        column in any::<Vec<i64>>(),
+    ) {
         let mut record = count("a", Instant(start), Instant(end), value);
         record.time.offset_seconds = Some(offset);
         let mut other = record.clone();
@@ -169,20 +182,26 @@ proptest! {
 
 /// Whose second it is, by the rule read word for word: the first source that counted in it, or that is silent there
 /// for less than an hour between two counts.
-fn owner(counts: &[Vec<bool>], second: usize) -> Option<usize> {
+fn owners(counts: &[Vec<bool>]) -> Vec<Option<usize>> {
     let hour = usize::try_from(SILENCE_MS / 1000).unwrap_or(0);
-    counts.iter().position(|it| {
-        let before = (0..=second).rev().find(|at| it[*at]);
-        let after = (second..it.len()).find(|at| it[*at]);
-        matches!((before, after), (Some(before), Some(after)) if before == after || after - before - 1 < hour)
-    })
+    let n_seconds = counts.first().map_or(0, Vec::len);
+    let mut owners = vec![None; n_seconds];
+    for (source, counted) in counts.iter().enumerate().rev() {
+        let mut before: Option<usize> = None;
+        for second in (0..n_seconds).filter(|it| counted[*it]) {
+            let from = before.filter(|it| second - it - 1 < hour).map_or(second, |it| it + 1);
+            owners[from..=second].fill(Some(source));
+            before = Some(second);
+        }
+    }
+    owners
 }
 
 #[test]
 fn second_by_second_the_source_that_is_due_is_counted_and_no_other() {
     const SECONDS: usize = 4 * 3600;
     let mut dice = Dice(1);
-    for round in 0..40 {
+    for round in 0..60 {
         let mut records = Vec::new();
         for source in 0..3_u32 {
             let mut at = dice.seconds(3000);
@@ -203,15 +222,12 @@ fn second_by_second_the_source_that_is_due_is_counted_and_no_other() {
         }
         let union = of(&records);
         let mut counted: Vec<Option<usize>> = vec![None; SECONDS];
-        let mut seen = BTreeSet::new();
         for it in union.pieces.iter().filter(|it| it.rule != rule::ZERO) {
-            for at in second(it.from)..second(it.to) {
-                assert!(seen.insert(at), "round {round}: second {at} is counted twice");
-                counted[at] = Some(records[it.strand].0 as usize);
-            }
+            let seconds = &mut counted[second(it.from)..second(it.to)];
+            assert!(seconds.iter().all(Option::is_none), "round {round}: a second is counted twice");
+            seconds.fill(Some(records[it.strand].0 as usize));
         }
-        for (at, counted) in counted.iter().enumerate() {
-            let due = owner(&counts, at);
+        for ((at, counted), due) in counted.iter().enumerate().zip(owners(&counts)) {
             // Who is due and silent is not replaced; its zeros may stand.
             let is_counting = due.is_some_and(|it| counts[it][at]);
             assert!(

@@ -31,9 +31,8 @@ fn band(rank: u32, day: &[u32], off: std::ops::Range<usize>, zeros: bool) -> Vec
             .filter(|it| zeros || it.1 > 0)
             .map(|(at, value)| (i64::try_from(at).unwrap(), f64::from(value)))
             .collect();
-        if !points.is_empty() {
-            let end = i64::try_from(hour * 60 + 60).unwrap();
-            records.push((rank, series("band", DataType::Steps, &points, end)));
+        if let Some((last, _)) = points.last() {
+            records.push((rank, series("band", DataType::Steps, &points, last + 1)));
         }
     }
     records
