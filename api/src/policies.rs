@@ -93,7 +93,10 @@ fn read(schema: Value) -> RefOr<Schema> {
 #[cfg(test)]
 mod tests {
     use super::{definitions, read};
-    use serde_json::json;
+    use engine::resolve::policy::{FIELDS, Policies};
+    use serde_json::{Value, json};
+
+    const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/policies.md");
 
     #[test]
     fn nothing_of_the_engines_schema_is_lost_on_the_way() {
@@ -101,6 +104,30 @@ mod tests {
         assert!(all.len() >= 12, "{:?}", all.keys().collect::<Vec<_>>());
         for (name, schema) in all {
             assert_eq!(json!(read(schema.clone())), schema, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_setting_and_field_is_in_the_docs() {
+        let text = std::fs::read_to_string(PATH).unwrap();
+        let all = definitions();
+        let settings = ["Policies", "Priority", "FilterRule", "When", "TimeOfDay"];
+        let settings = settings.iter().flat_map(|it| all[*it]["properties"].as_object().unwrap().keys());
+        let choices = ["CombineName", "Additive", "Reviews"];
+        let choices = choices.iter().flat_map(|it| all[*it]["enum"].as_array().unwrap()).filter_map(Value::as_str);
+        let fields = FIELDS.iter().map(|it| it.0);
+        for name in settings.map(String::as_str).chain(choices).chain(fields) {
+            assert!(text.contains(&format!("`{name}`")), "docs/policies.md does not say what {name} is");
+        }
+    }
+
+    #[test]
+    fn the_examples_in_the_docs_are_taken() {
+        let text = std::fs::read_to_string(PATH).unwrap();
+        let examples: Vec<_> = text.split("```json").skip(1).filter_map(|it| it.split("```").next()).collect();
+        assert_eq!(examples.len(), 3);
+        for example in examples {
+            serde_json::from_str::<Policies>(example).unwrap().check().unwrap();
         }
     }
 }

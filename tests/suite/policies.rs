@@ -1,7 +1,7 @@
 //! What a person wants done with their records, as it comes out at the destination.
 
 use crate::{
-    data::run,
+    data::{exercise, run},
     journal::{calls, verbs, writes},
     replays::{shadow, total},
 };
@@ -10,6 +10,7 @@ use engine::connect::ConfigCommand;
 use schemas::{
     data_type::DataType,
     event::{Deletes, Rule},
+    id::SyncId,
 };
 use serde_json::{Value, json};
 use tests::{ATHLETE, USER, World, at, told, until};
@@ -19,8 +20,13 @@ const DUE: &str = "2026-07-02T09:50:00Z";
 
 /// A way for workouts from Strava with these policies.
 async fn want(world: &World, to: &str, deletes: Deletes, policies: &Value) -> Result<()> {
+    want_between(world, ("strava", to), deletes, policies).await
+}
+
+/// A way for workouts with these policies.
+async fn want_between(world: &World, (from, to): (&str, &str), deletes: Deletes, policies: &Value) -> Result<()> {
     let command = ConfigCommand {
-        source: world.connection("strava").await?.id,
+        source: world.connection(from).await?.id,
         destination: world.connection(to).await?.id,
         data_types: vec![DataType::Workout],
         rule: Rule::PrioritiseSource,
@@ -139,22 +145,22 @@ async fn a_record_that_is_routed_elsewhere_goes_there_and_only_there() -> Result
     world.is_at_rest().await
 }
 
-/// A run that ended ten minutes ago, under an hour's delay; its sync was asked for and waits, and time is held.
-async fn waiting() -> Result<(World, schemas::id::SyncId)> {
-    let mut world = World::new().await?;
-    world.strava.seed_activity(ATHLETE, run("2026-07-02T08:20:00Z", "Just now"), None);
-    want(&world, "google_health", Deletes::Mirror, &json!({"upload_delay_seconds": 3_600})).await?;
+/// A sync under an hour's delay that was asked for, of a workout that ended ten minutes ago; it waits, and time is held.
+async fn waiting(world: &mut World, from: &str, to: &str) -> Result<SyncId> {
+    want_between(world, (from, to), Deletes::Mirror, &json!({"upload_delay_seconds": 3_600})).await?;
     world.hold_time();
-    let id = world.ask("strava", &["google_health"], DataType::Workout, Some(at("2010-01-01T00:00:00Z"))).await?;
+    let id = world.ask(from, &[to], DataType::Workout, Some(at("2010-01-01T00:00:00Z"))).await?;
     let waits = async || Ok(world.inside.runner.store.timers.next().await?.filter(|it| *it == at(DUE)));
-    until("the run waits for an hour after its end", waits).await?;
-    assert_eq!(writes(world.google.kit()), Vec::<String>::new());
-    Ok((world, id))
+    until("the workout waits for an hour after its end", waits).await?;
+    Ok(id)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delayed_run_is_written_once_its_time_has_come() -> Result<()> {
-    let (world, id) = waiting().await?;
+    let mut world = World::new().await?;
+    world.strava.seed_activity(ATHLETE, run("2026-07-02T08:20:00Z", "Just now"), None);
+    let id = waiting(&mut world, "strava", "google_health").await?;
+    assert_eq!(writes(world.google.kit()), Vec::<String>::new());
     world.let_time_pass();
     assert_eq!(told(&world.settled(id).await?), "done; google_health: 1 created");
     assert!(world.now() >= at(DUE));
@@ -164,25 +170,31 @@ async fn a_delayed_run_is_written_once_its_time_has_come() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_came_while_a_page_was_put_off_is_not_taken_for_gone_by_it() -> Result<()> {
-    let (mut world, id) = waiting().await?;
-    want(&world, "google_health", Deletes::Mirror, &json!({})).await?;
-    world.strava.seed_activity(ATHLETE, run("2026-06-20T06:00:00Z", "Found again"), None);
-    assert_eq!(sync(&mut world).await?, "done; google_health: 2 created");
+    let mut world = World::new().await?;
+    world.google.add(USER, "exercise", exercise("1001", "2026-07-02T08:20:00Z", Some(7_200)));
+    let id = waiting(&mut world, "google_health", "files").await?;
+    want_between(&world, ("google_health", "files"), Deletes::Mirror, &json!({})).await?;
+    world.google.add(USER, "exercise", exercise("1002", "2026-06-20T06:00:00Z", Some(7_200)));
+    let later = world.sync("google_health", &["files"], DataType::Workout).await?;
+    assert_eq!(told(&later), "done; files: 2 created");
     world.let_time_pass();
-    assert_eq!(told(&world.settled(id).await?), "done; google_health: 1 skipped unchanged");
-    assert_eq!(names(&world), ["Found again", "Just now"]);
+    assert_eq!(told(&world.settled(id).await?), "done; files: 1 skipped unchanged");
+    assert_eq!(world.folder(DataType::Workout).await?.len(), 2);
     world.is_at_rest().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shadow_waits_for_no_delay() -> Result<()> {
+async fn a_shadow_waits_for_no_delay_and_takes_nothing_back_that_a_rule_leaves_out_now() -> Result<()> {
     let (mut world, _) = with_run_and_ride(&json!({})).await?;
     world.strava.seed_activity(ATHLETE, run("2026-07-02T08:20:00Z", "Just now"), None);
     assert_eq!(sync(&mut world).await?, "done; google_health: 3 created");
-    want(&world, "google_health", Deletes::Keep, &json!({"upload_delay_seconds": 86_400})).await?;
+    let mut wanted = no_rides();
+    wanted["upload_delay_seconds"] = json!(86_400);
+    want(&world, "google_health", Deletes::Mirror, &wanted).await?;
     world.hold_time();
     let found = shadow(&world, "no-delay", json!({})).await?;
     assert_eq!(total(&found, "records"), &json!({"unchanged": 3}), "{found}");
+    assert_eq!(total(&found, "operations"), &json!({}), "{found}");
     assert!(world.now() < at("2026-07-02T10:00:00Z"));
     world.let_time_pass();
     world.is_at_rest().await
