@@ -12,7 +12,9 @@ const COUNT_MAX: usize = 100;
 const TEXT_CHARACTERS_MAX: usize = 200;
 
 /// The fields for which somebody can be preferred, each with whether it is a number.
-pub const FIELDS: [(&str, bool); 31] = [
+pub const FIELDS: [(&str, bool); 22] = [
+    ("start", false),
+    ("gps", false),
     ("value", true),
     ("sport", false),
     ("sport_detail", false),
@@ -28,22 +30,11 @@ pub const FIELDS: [(&str, bool); 31] = [
     ("power_mean", true),
     ("steps", true),
     ("laps", false),
-    ("streams", false),
-    ("streams.route", false),
-    ("streams.altitude", false),
     ("streams.heart_rate", false),
     ("streams.cadence", false),
     ("streams.power", false),
-    ("streams.speed", false),
-    ("streams.distance", false),
     ("streams.temperature", false),
     ("stages", false),
-    ("systolic", true),
-    ("diastolic", true),
-    ("pulse", true),
-    ("name", false),
-    ("meal", false),
-    ("nutrients_g", false),
 ];
 
 impl Policies {
