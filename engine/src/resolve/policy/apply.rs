@@ -38,6 +38,7 @@ pub struct Context<'a> {
 
 /// What policies make of a record.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, and not for long; a box would be one a record")]
 pub enum Applied<'a> {
     /// It is synced, with another title or sport if so wanted.
     Keep(Cow<'a, Record>),

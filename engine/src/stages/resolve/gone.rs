@@ -69,8 +69,10 @@ impl Resolve {
             return Ok(true);
         }
         let Some(by) = self.log.event(page.subject(), sync, event).await? else { return Ok(false) };
-        let by = by.event::<Normalized>()?.body;
-        Ok(by.account.connection == origin.connection && by.fetched_at <= page.input.body.fetched_at)
+        let (by, page) = (by.event::<Normalized>()?, page.input);
+        // A provider's clock may tell no more than seconds; ours, when the page was mapped, tells two such apart.
+        let is_later = by.body.fetched_at > page.body.fetched_at || by.head.at > page.head.at;
+        Ok(by.body.account.connection == origin.connection && !is_later)
     }
 
     /// What the reading that this page ends has shown, by the keyed ids of its records; `None` if a page of it was left
