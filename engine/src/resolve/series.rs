@@ -37,6 +37,8 @@ pub mod rule {
     pub const FIRST: &str = "first_priority";
     /// Of sources of equal priority this one counted most on that day.
     pub const COUNTED_MOST: &str = "counted_most";
+    /// Of sources of equal priority this one has most samples in that quarter of an hour.
+    pub const DENSEST: &str = "densest";
     /// The sources before it have no record here, for an hour or at an end.
     pub const FILLS_GAP: &str = "fills_gap";
     /// A source before it has only zeros here, for an hour or at an end.

@@ -110,7 +110,7 @@ fn densest(sources: &[Source<'_>], bucket: BTreeMap<usize, Vec<Part>>) -> Vec<Pa
         let (source, parts) = waiting.remove(index);
         let rule = match (is_first, n_equal) {
             (true, 1) => rule::FIRST,
-            (true, _) => rule::COUNTED_MOST,
+            (true, _) => rule::DENSEST,
             (false, _) => rule::FILLS_GAP,
         };
         taken.extend(parts.into_iter().map(|it| Part { rule, ..it }));

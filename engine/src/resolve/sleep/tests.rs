@@ -92,6 +92,8 @@ fn two_sessions_with_ninety_minutes_or_less_between_them_are_one_broken_night() 
 fn a_night_that_one_source_has_in_two_parts_is_one_session_of_another() {
     let records = [session("ring", 11.0, 19.0), session("band", 11.1, 14.0), session("band", 14.5, 19.1)];
     check(&records, &[(rule::ONE_SESSION, &[&[0, 1, 2]])]);
+    let later = [session("ring", 11.5, 18.5), session("band", 11.0, 14.0), session("band", 14.5, 19.1)];
+    check(&later, &[(rule::ONE_SESSION, &[&[0, 1, 2]])]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{T0, minute, of, series, steps, strands};
 use crate::resolve::{
-    series::{IssueKind, Merged, merge_series, same_reading},
+    series::{IssueKind, Merged, merge_series, rule, same_reading},
     sleep::nights,
 };
 use schemas::{
@@ -53,7 +53,9 @@ fn of_equal_priorities_the_denser_one_is_taken_quarter_by_quarter() {
         ("strap", 17, 73.0),
         ("watch", 24, 64.0),
     ];
-    check(&[(0, watch), (0, strap)], &expected);
+    let merged = check(&[(0, watch), (0, strap)], &expected);
+    let rules: Vec<_> = merged.stretches.iter().map(|it| it.rule).collect();
+    assert_eq!(rules, [rule::DENSEST, rule::DENSEST, rule::FILLS_GAP]);
 }
 
 #[test]
