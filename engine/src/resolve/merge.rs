@@ -153,7 +153,7 @@ const SUSPECTS_MAX: usize = 4;
 /// A part that says what the others say together (an earlier result of theirs) adds nothing, so that merging again
 /// changes nothing. Such a part has the origin, start and end of another, which was its base.
 fn without_repeats(parts: &[Part<'_>], order: &[usize], policy: &MergePolicy) -> Merged {
-    let is_alike = |a: &Record, b: &Record| a.origin == b.origin && a.time == b.time;
+    let order = &without_copies(parts, order)[..];
     let is_suspect = |place: &usize| {
         let it = parts[order[*place]].record;
         order.iter().any(|other| *other != order[*place] && is_alike(it, parts[*other].record))
@@ -161,14 +161,35 @@ fn without_repeats(parts: &[Part<'_>], order: &[usize], policy: &MergePolicy) ->
     if order.len() > 2 {
         for place in (0..order.len()).rev().filter(is_suspect).take(SUSPECTS_MAX) {
             let mut others = order.to_vec();
-            let suspect = others.remove(place);
+            let suspect = parts[others.remove(place)].record;
             let merged = combine(parts, &others, policy);
-            if says_the_same(parts[suspect].record, &merged.record) {
+            if suspect.policy == merged.record.policy && says_the_same(suspect, &merged.record) {
                 return merged;
             }
         }
     }
     combine(parts, order, policy)
+}
+
+/// The order without the parts that are the same as one before them; two at least.
+fn without_copies(parts: &[Part<'_>], order: &[usize]) -> Vec<usize> {
+    let mut kept: Vec<usize> = Vec::with_capacity(order.len());
+    for index in order {
+        let it = parts[*index].record;
+        let is_copy = |other: &usize| {
+            let other = parts[*other].record;
+            is_alike(it, other) && it.policy == other.policy && says_the_same(it, other)
+        };
+        if !kept.iter().any(is_copy) {
+            kept.push(*index);
+        }
+    }
+    if kept.len() < 2 { order.iter().copied().take(2).collect() } else { kept }
+}
+
+/// Whether two records may be versions of one.
+fn is_alike(a: &Record, b: &Record) -> bool {
+    a.origin == b.origin && a.time == b.time
 }
 
 /// Merges the parts in `order`, the base first.

@@ -108,8 +108,18 @@ fn one_file_holds_the_track_of_the_watch_and_every_heart_rate_of_the_band() {
     let merged = merged(&[&band, &watch]);
     let written = only_workout(&write(&merged.record, "merged").unwrap());
     let (before, after) = (&workout(&watch).streams, &workout(&written).streams);
-    assert_eq!(after.offsets_ms, before.offsets_ms, "the watch's clock");
-    assert_eq!(after.latitude.n_measured(), before.latitude.n_measured());
+    // Every moment of the watch with its position (to what FIT keeps of one), and few more: where the watch left out the
+    // second in which the band measured.
+    for (index, at) in before.offsets_ms.iter().enumerate() {
+        let row = after.offsets_ms.binary_search(at).unwrap();
+        for (before, after) in [(&before.latitude, &after.latitude), (&before.longitude, &after.longitude)] {
+            let is_near = before.get(index).zip(after.get(row)).is_some_and(|(a, b)| (a - b).abs() < 1e-7);
+            assert!(is_near || before.get(index).is_none(), "at {at}");
+        }
+    }
+    let n_added = after.offsets_ms.len() - before.offsets_ms.len();
+    assert!(n_added < 10, "{n_added} moments are the band's");
+    assert_eq!(after.latitude.n_measured(), before.latitude.n_measured() + n_added);
     assert_eq!(after.heart_rate.n_measured(), workout(&merged.record).streams.heart_rate.n_measured());
     let (mut n_checked, mut n_outside) = (0, 0);
     for (offset, value) in workout(&band).streams.offsets_ms.iter().zip(&workout(&band).streams.heart_rate.0) {
@@ -162,5 +172,7 @@ fn the_clock_of_the_band_is_found_where_the_watch_measures_heart_rate_too() {
     let stretches = merged.lineage.iter().filter(|it| it.field == "streams.heart_rate");
     let notes: Vec<_> = stretches.map(|it| (it.part, it.rule, it.note.as_str())).collect();
     assert_eq!((notes[0].0, notes[0].1), (1, "best_heart_rate"), "{notes:?}");
-    assert!(notes[0].2.contains("clock moved by -7 s"), "{notes:?}");
+    // One value in five seconds tells the clock to a second or so.
+    let is_found = [-8, -7, -6].iter().any(|it| notes[0].2.contains(&format!("clock moved by {it} s")));
+    assert!(is_found, "{notes:?}");
 }

@@ -53,11 +53,14 @@ impl Rows {
     /// A sample that stands alone goes to the moment nearest to it, if that is the one at `row` and near enough.
     fn is_nearest(&self, row: usize, sample: Sample) -> bool {
         let far = |it: i64| it.abs_diff(sample.at);
-        let here = far(self.moments[row]);
+        let here = self.moments[row];
         let before = row.checked_sub(1).and_then(|it| self.moments.get(it));
-        here <= NEAR_MS.unsigned_abs()
-            && before.is_none_or(|it| far(*it) > here)
-            && self.moments.get(row + 1).is_none_or(|it| far(*it) >= here)
+        if far(here) > NEAR_MS.unsigned_abs() || before.is_some_and(|it| far(*it) <= far(here)) {
+            return false;
+        }
+        // Only the first of equal moments gets here, so that each is passed once.
+        let after = self.moments[row..].iter().find(|it| **it > here);
+        after.is_none_or(|it| far(*it) >= far(here))
     }
 }
 

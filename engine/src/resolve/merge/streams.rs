@@ -62,9 +62,9 @@ pub(super) fn choose(sources: &[Source<'_>], policy: &MergePolicy, until_ms: i64
     for name in Name::ALL {
         let (column, ranking) = (&columns[name as usize], &rankings[name as usize]);
         let measured = kept.iter().filter(|it| column.values[**it].is_finite());
+        is_of_base &= measured.clone().all(|it| column.owners[*it] == 0);
         let measured = measured.map(|it| (rows.moments[*it], column.owners[*it]));
         for (source, from_ms, to_ms) in stretches(measured) {
-            is_of_base &= source == 0;
             chosen.add(name, source, to_ms.saturating_sub(from_ms));
             let (rule, note) = reason(sources, ranking, name, source);
             let part = sources[source].index;
