@@ -6,6 +6,7 @@
 
 use crate::{
     bus::Unreachable,
+    item::{ItemKey, Partition},
     people::People,
     replay::Replays,
     resolve::{kept, pair_id, place},
@@ -93,17 +94,33 @@ impl People {
         self.list(subject, KIND).await
     }
 
-    /// Asks, unless it was asked before.
+    /// Asks. A question that stands is not asked again, but tells of the records as they are now.
     ///
     /// # Errors
     /// When the store cannot be reached.
     pub(crate) async fn ask(&self, subject: &Subject, review: &Review) -> Result<(), Unreachable> {
-        self.put(subject, KIND, &review.id.to_string(), 0, review, &[]).await.map(drop)
+        loop {
+            let stands = self.review(subject, review.id).await?;
+            let (version, asked_at) = match stands {
+                Some((_, it)) if it.verdict.is_some() || is_told_the_same(&it, review) => return Ok(()),
+                Some((version, it)) => (version, it.asked_at),
+                None => (0, review.asked_at),
+            };
+            let review = Review { asked_at, ..review.clone() };
+            if self.put(subject, KIND, &review.id.to_string(), version, &review, &[]).await? {
+                return Ok(());
+            }
+        }
     }
 
     async fn review(&self, subject: &Subject, id: Uuid) -> Result<Option<(i64, Review)>, Unreachable> {
         self.get(subject, KIND, &id.to_string()).await
     }
+}
+
+fn is_told_the_same(one: &Review, other: &Review) -> bool {
+    let hashes = |it: &Review| it.sides.clone().map(|it| it.source.hash);
+    hashes(one) == hashes(other)
 }
 
 /// What an answer led to.
@@ -251,7 +268,9 @@ impl Replays {
         // What the destination itself has is no source's record: only the other one is decided again.
         let is_there = |it: &&Source| reviews.iter().any(|review| review.destination == it.connection);
         let mut syncs = Vec::new();
+        let Some(destination) = reviews.first().map(|it| it.destination) else { return Ok(syncs) };
         for source in sources.iter().filter(|it| !is_there(it)) {
+            let (source, read_at) = self.latest(subject, destination, source).await?;
             let Some(logged) = self.runner.store.log.event(subject, source.sync, source.event).await? else {
                 continue;
             };
@@ -259,9 +278,35 @@ impl Replays {
             let opened = self.contents.open_value::<Records>(subject, &old.body.records).await?;
             let found = opened.and_then(|it| it.records.into_iter().rfind(|it| it.origin.record == source.record));
             let Some(record) = found else { continue };
+            let mut old = old;
+            old.body.fetched_at = read_at.map_or(old.body.fetched_at, |it| it.max(old.body.fetched_at));
             syncs.push(self.again(subject, &old, record, &occasion).await?);
         }
         Ok(syncs)
+    }
+
+    /// The source as the row of the item that it leads to now has it, and when it was last seen as that: since the
+    /// question was asked it may have changed, or been read again.
+    async fn latest(
+        &self,
+        subject: &Subject,
+        destination: ConnectionId,
+        source: &Source,
+    ) -> Result<(Source, Option<Instant>), Unreachable> {
+        let items = &self.runner.store.items;
+        let keys = [source.key.clone()];
+        let Some(origin) = items.origins(subject, source.connection, destination, &keys).await?.pop().flatten() else {
+            return Ok((source.clone(), None));
+        };
+        let partition = Partition { subject: subject.clone(), destination, month: origin.month };
+        let row = items.get(&ItemKey { partition, item: origin.item }).await?;
+        let opened = match &row {
+            Some(row) => self.contents.open_row(subject, &origin.item.to_string(), &row.summary).await?,
+            None => None,
+        };
+        let sources = opened.and_then(|it| kept(&it)).map(|it| it.1).unwrap_or_default();
+        let found = sources.into_iter().find(|it| place(it) == place(source));
+        Ok((found.unwrap_or_else(|| source.clone()), Some(origin.source_at)))
     }
 
     async fn again(

@@ -72,12 +72,15 @@ async fn api(world: &World, method: Method, path: &str, body: Option<&Value>) ->
 }
 
 /// Waits for the jobs that an answer began.
-async fn wait(world: &World, answered: &Value) -> Result<()> {
+async fn wait(world: &World, answered: &Value) -> Result<Vec<String>> {
+    let mut all = Vec::new();
     for job in answered["jobs"].as_array().context("jobs")? {
         let id = schemas::id::SyncId(job.as_str().context("an id")?.parse()?);
-        world.settled(id).await?;
+        all.push(told(&world.settled(id).await?));
     }
-    world.is_at_rest().await
+    world.is_at_rest().await?;
+    all.sort();
+    Ok(all)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,7 +141,7 @@ async fn what_was_taken_apart_stays_so_until_the_person_says_otherwise() -> Resu
     both(&mut world).await?;
     let item = held(&world).await?[0].0.clone();
     let answered = api(&world, Method::POST, &format!("/v1/records/{item}/split"), Some(&json!({}))).await?;
-    wait(&world, &answered).await?;
+    assert_eq!(wait(&world, &answered).await?, ["done; files: 1 created", "done; files: 1 updated"]);
     let mut apart: Vec<_> = held(&world).await?.iter().map(|it| measured(&it.1)).collect();
     apart.sort_unstable();
     assert_eq!(apart, [(false, true), (true, false)], "each has its own again");
@@ -150,7 +153,8 @@ async fn what_was_taken_apart_stays_so_until_the_person_says_otherwise() -> Resu
     let review = answered["reviews"][0]["id"].as_str().context("a question")?.to_owned();
     let path = format!("/v1/reviews/{review}/answer");
     let answered = api(&world, Method::POST, &path, Some(&json!({"verdict": "same"}))).await?;
-    wait(&world, &answered).await?;
+    let done = wait(&world, &answered).await?;
+    assert_eq!(done, ["done; files: 1 skipped unchanged", "done; files: 1 updated, 1 deleted"]);
     let all = held(&world).await?;
     assert_eq!(all.iter().map(|it| measured(&it.1)).collect::<Vec<_>>(), [(true, true)]);
     assert_eq!(both(&mut world).await?, [unchanged, unchanged]);

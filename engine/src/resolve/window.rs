@@ -140,14 +140,17 @@ impl Window {
     pub fn decide_left(&mut self, policy: &Policy<'_>, incoming: &Incoming) -> Option<Decided> {
         let index = self.position(incoming.item)?;
         let known = &self.known[index];
-        let is_alone = known.sources.len() < 2 && known.row.owned && !known.row.planned_delete;
-        let led = match self.find(policy, incoming) {
-            Found::Led(led) => led,
-            _ => return None,
-        };
-        if led == index || !is_alone || incoming.echo || incoming.record.deleted {
+        let is_alone = known.sources.len() < 2 && known.row.planned_version > 0 && !known.row.planned_delete;
+        if !is_alone || is_foreign(&known.row) || incoming.echo || incoming.record.deleted {
             return None;
         }
+        // The other one is made of this record already, because the person said so.
+        let holds = |it: &Known| {
+            let (own, others): (Vec<_>, Vec<_>) =
+                it.sources.iter().cloned().partition(|it| place(it) == incoming.place());
+            !own.is_empty() && self.answers.of(incoming.place(), &others) == Some(Verdict::Same)
+        };
+        self.known.iter().enumerate().find(|(other, it)| *other != index && !it.row.planned_delete && holds(it))?;
         let decided = Case { policy, incoming }.of_left(&self.known[index]);
         self.apply(index, &decided);
         Some(decided)
