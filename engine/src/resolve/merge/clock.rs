@@ -106,20 +106,22 @@ fn without_trend(values: &[f64]) -> Vec<f64> {
 /// Pearson's correlation of every `step`th pair; `None` if there are too few, or one of the two is constant.
 #[expect(clippy::cast_precision_loss, reason = "a count of some thousands")]
 fn correlation(a: &[f64], b: &[f64], step: usize) -> Option<f64> {
-    let (mut n, mut sums) = (0_usize, [0.0_f64; 5]);
-    for (x, y) in a.iter().zip(b).step_by(step) {
-        if !x.is_nan() && !y.is_nan() {
+    let (mut n, mut x, mut y, mut xx, mut yy, mut xy) = (0_usize, 0.0, 0.0, 0.0, 0.0, 0.0);
+    for (a, b) in a.iter().zip(b).step_by(step) {
+        if !a.is_nan() && !b.is_nan() {
             n += 1;
-            for (sum, it) in sums.iter_mut().zip([*x, *y, x * x, y * y, x * y]) {
-                *sum += it;
-            }
+            x += a;
+            y += b;
+            xx += a * a;
+            yy += b * b;
+            xy += a * b;
         }
     }
     if n * step < COUNT_MIN {
         return None;
     }
-    let n = n as f64;
-    let [x, y, xx, yy, xy] = sums.map(|it| it / n);
+    let count = n as f64;
+    let (x, y, xx, yy, xy) = (x / count, y / count, xx / count, yy / count, xy / count);
     let (spread_x, spread_y) = (xx - x * x, yy - y * y);
     let fit = (xy - x * y) / (spread_x * spread_y).sqrt();
     // The comparison is false for NaN.

@@ -138,7 +138,7 @@ impl Device {
         let Some(name) = origin.device.as_ref().map(|it| it.to_lowercase()) else { return Self::Unknown };
         let begins_word = |at: usize| !name[..at].ends_with(char::is_alphanumeric);
         let has_word = |it: &&str| name.match_indices(it).any(|(at, _)| begins_word(at));
-        let found = NAMES.iter().find(|(_, names)| names.iter().any(|it| has_word(it)));
+        let found = NAMES.iter().find(|(_, names)| names.iter().any(has_word));
         found.map_or(Self::Unknown, |it| it.0)
     }
 

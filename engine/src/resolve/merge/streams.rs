@@ -9,6 +9,7 @@ use super::{
     workout::Source,
 };
 use schemas::workout::{Column, Streams};
+use std::cmp::Reverse;
 
 /// The columns, and which sources they are from.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ fn ranking(sources: &[Source<'_>], policy: &MergePolicy, name: Name, until_ms: i
         candidates.push(Candidate { source: index, is_preferred, measure });
     }
     // Stable: of equal ones the first in the order stays first.
-    candidates.sort_by(|a, b| (b.is_preferred, b.measure.quality).cmp(&(a.is_preferred, a.measure.quality)));
+    candidates.sort_by_key(|it| Reverse((it.is_preferred, it.measure.quality)));
     Ranking { candidates }
 }
 
