@@ -7,7 +7,7 @@ use benches::{
 use criterion::{BatchSize, Throughput};
 use engine::{
     item::{ItemKey, ItemRow, ItemState, Origin, Partition, month_of},
-    resolve::{Incoming, Known, Policy, Window, summary},
+    resolve::{Incoming, Join, Known, Policy, Window, summary},
 };
 use schemas::{
     data_type::DataType,
@@ -35,6 +35,8 @@ fn main() {
         is_again: false,
         by: (EventId::root(sync(1)), sync(1)),
         destination: connection("files"),
+        combines: true,
+        asks: true,
     };
     let known: Vec<Known> = (0..N_RECORDS).map(known).collect();
     // The same records again; records that fit none of the known; the same workouts as another source has them.
@@ -81,7 +83,7 @@ fn known(number: i64) -> Known {
     (row.planned_version, row.version) = (1, 1);
     row.planned_hash = hash(number);
     row.hash = hash(number);
-    Known { row, summary: summary(&record) }
+    Known { row, summary: summary(&record), sources: Vec::new() }
 }
 
 fn hash(number: i64) -> String {
@@ -113,6 +115,8 @@ fn page(shift: i64, is_known: bool) -> Vec<Incoming> {
             echo: false,
             item: item(&record),
             month,
+            connection: connection("google_health"),
+            join: Join::Alone,
             record,
         }
     };
