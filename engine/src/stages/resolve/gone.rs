@@ -9,7 +9,7 @@ use crate::{
 };
 use schemas::{
     data_type::DataType,
-    event::{Destination, Normalized},
+    event::{Destination, Normalized, Source},
     record::{Body, Nothing, Origin as RecordOrigin, Policy, Record, RecordState, Records, Span},
     time::{Instant, Interval},
 };
@@ -63,16 +63,14 @@ impl Resolve {
         let partition = Partition { subject, destination: destination.account.connection, month: origin.month.clone() };
         let Some(row) = self.items.get(&ItemKey { partition, item: origin.item }).await? else { return Ok(false) };
         let Some((event, sync)) = row.planned_by else { return Ok(false) };
-        let known = self.known(page.subject(), row).await?;
-        let sources = known.map(|it| it.sources).unwrap_or_default();
-        if sources.iter().any(|it| (it.connection, &it.key) == (origin.connection, &origin.record)) {
-            return Ok(true);
-        }
         let Some(by) = self.log.event(page.subject(), sync, event).await? else { return Ok(false) };
-        let (by, page) = (by.event::<Normalized>()?, page.input);
-        // A provider's clock may tell no more than seconds; ours, when the page was mapped, tells two such apart.
-        let is_later = by.body.fetched_at > page.body.fetched_at || by.head.at > page.head.at;
-        Ok(by.body.account.connection == origin.connection && !is_later)
+        let by = by.event::<Normalized>()?.body;
+        if by.fetched_at > page.input.body.fetched_at {
+            return Ok(false);
+        }
+        let known = self.known(page.subject(), row).await?;
+        let is_of_it = |it: &Source| (it.connection, &it.key) == (origin.connection, &origin.record);
+        Ok(by.account.connection == origin.connection || known.is_some_and(|it| it.sources.iter().any(is_of_it)))
     }
 
     /// What the reading that this page ends has shown, by the keyed ids of its records; `None` if a page of it was left
