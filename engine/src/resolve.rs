@@ -5,7 +5,7 @@
 
 mod matching;
 
-pub use matching::{is_session, print, score, summary};
+pub use matching::{Evidence, MATCH_VERSION, Match, Verdict, compare, groups, is_candidate, is_session, print, summary};
 
 use crate::{
     item::{ItemKey, ItemRow, ItemState, Origin, Plan, Seen},
@@ -19,10 +19,7 @@ use schemas::{
 };
 
 /// Version of these rules; raised when a decision would come out differently.
-pub const RULE_VERSION: i32 = 1;
-
-/// How well a record must fit to be considered the same one.
-const SCORE_MIN: f64 = 0.6;
+pub const RULE_VERSION: i32 = 2;
 
 /// A row of the destination with its summary opened.
 #[derive(Clone, Debug)]
@@ -126,7 +123,8 @@ impl Window {
         if incoming.record.deleted {
             return it.skip(None, Fate::Skipped, Reason::NotFound, Vec::new());
         }
-        let (best, candidates) = self.matches(incoming);
+        // What a person would be asked about is a record of its own until somebody says otherwise.
+        let Matches { best, candidates, asks: _ } = self.matches(incoming);
         if let Some(index) = best {
             let decided = it.of_match(&self.known[index], candidates);
             self.apply(index, &decided, incoming);
@@ -161,21 +159,28 @@ impl Window {
         known.is_gone() || (known.row.planned_delete && known.row.key.item != incoming.item)
     }
 
-    fn matches(&self, incoming: &Incoming) -> (Option<usize>, Vec<Candidate>) {
-        let mut fits: Vec<(usize, f64)> = self
+    /// Which rows may be the same thing: the surest first.
+    fn matches(&self, incoming: &Incoming) -> Matches {
+        let mut fits: Vec<(usize, Verdict, f64)> = self
             .known
             .iter()
             .enumerate()
+            .filter(|(_, known)| is_candidate(&incoming.record, &known.summary))
             .filter(|(index, _)| !self.hides_nothing(*index, incoming))
-            .map(|(index, known)| (index, score(&incoming.record, &known.summary)))
-            .filter(|(_, score)| *score >= SCORE_MIN)
+            .map(|(index, known)| (index, compare(&incoming.record, &known.summary)))
+            .filter(|(_, it)| it.verdict != Verdict::Different)
+            .map(|(index, it)| (index, it.verdict, it.score))
             .collect();
-        fits.sort_by(|a, b| b.1.total_cmp(&a.1).then(self.known[a.0].row.key.item.cmp(&self.known[b.0].row.key.item)));
-        let candidate = |(index, score): &(usize, f64)| {
-            let row = &self.known[*index].row;
-            Candidate { item: row.key.item, score: *score, owned: row.owned }
+        fits.sort_by(|a, b| b.2.total_cmp(&a.2).then(self.known[a.0].row.key.item.cmp(&self.known[b.0].row.key.item)));
+        let of = |verdict: Verdict| {
+            let candidate = |(index, _, score): &(usize, Verdict, f64)| {
+                let row = &self.known[*index].row;
+                Candidate { item: row.key.item, score: *score, owned: row.owned }
+            };
+            fits.iter().filter(|it| it.1 == verdict).take(5).map(candidate).collect()
         };
-        (fits.first().map(|it| it.0), fits.iter().take(5).map(candidate).collect())
+        let best = fits.iter().find(|it| it.1 == Verdict::Same).map(|it| it.0);
+        Matches { best, candidates: of(Verdict::Same), asks: of(Verdict::Ask) }
     }
 
     /// A later record of the page sees what was decided for an earlier one.
@@ -188,6 +193,17 @@ impl Window {
             }
         }
     }
+}
+
+/// What fits a record of the source.
+#[derive(Debug, Default)]
+struct Matches {
+    /// The row that is surest to be the same thing.
+    best: Option<usize>,
+    /// Rows that are the same thing, the surest first.
+    candidates: Vec<Candidate>,
+    /// Rows of which it cannot be told, the likeliest first.
+    asks: Vec<Candidate>,
 }
 
 fn set_plan(row: &mut ItemRow, plan: &Plan) {
