@@ -42,7 +42,8 @@ pub fn classes(dice: &mut Dice) -> Vec<Pair> {
         let (effort, load) = (Effort::Intervals { hard: 60.0, easy: 60.0 }, dice.between(0.3, 0.7));
         let plan = Plan { start: at + dice.around(60.0, 40.0).round(), sport, speed: 0.0, route: None, effort, seconds, load };
         let bout = perform(dice, heart, &plan);
-        let it = Device { gps: None, has_distance: false, late: (0.0, 0.0), ..Device::watch(dice) }.record(dice, &bout);
+        let late = (0.0, dice.between(0.0, 10.0));
+        let it = Device { gps: None, has_distance: false, late, ..Device::watch(dice) }.record(dice, &bout);
         let rough = [Change::NoStreams];
         records.push(if dice.chance(0.3) { passed_on(&it, "fitbit", &rough) } else { it });
         at += 3_600.0;

@@ -49,7 +49,8 @@ struct Arguments {
     /// About how many pairs of each shape.
     #[arg(long, default_value_t = 1_000)]
     pairs: usize,
-    /// Prints the pairs of this shape that came out wrong, as `syncwell match` reads them, and no table.
+    /// Prints the pairs of this shape that came out wrong, as `syncwell match` reads them, and no table; why goes to
+    /// stderr.
     #[arg(long, value_name = "SHAPE")]
     wrong: Option<String>,
 }
@@ -92,7 +93,11 @@ fn count(arguments: &Arguments, name: &str, pairs: &[Pair], tally: &mut Tally) -
     };
     for pair in pairs.iter().filter(|it| it.is_tellable && name == wrong) {
         let right = if pair.is_same { Verdict::Same } else { Verdict::Different };
-        if compare(&pair.a, &pair.b).verdict != right {
+        let it = compare(&pair.a, &pair.b);
+        if it.verdict != right {
+            let told = it.evidence.iter().map(|it| format!("\n  {:+.1} {}: {}", it.weight, it.feature, it.detail));
+            let told = told.collect::<String>();
+            writeln!(std::io::stderr().lock(), "{}, not {}: {:.3}{told}", it.verdict.name(), right.name(), it.score)?;
             let line = serde_json::json!({"a": pair.a, "b": pair.b, "label": right.name(), "shape": name});
             say(&line.to_string())?;
         }

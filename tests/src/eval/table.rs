@@ -86,15 +86,13 @@ fn row(text: &mut String, name: &str, same: &Count, different: &Count) {
 }
 
 fn summary(total: &Tally) -> String {
-    let (mut same, mut different) = (total.same[0], total.different[0]);
+    let (same, different) = (total.same[0], total.different[0]);
     let recall = |found: u32| share(found, same.pairs);
     let recalls: Vec<String> = [same.merged].into_iter().chain(same.by_rivals).map(recall).collect();
-    same.add(&total.same[1]);
-    different.add(&total.different[1]);
     let precision = |found: u32, wrong: u32| share(found, found + wrong);
     let found = [same.merged].into_iter().chain(same.by_rivals);
     let wrong = [different.merged].into_iter().chain(different.by_rivals);
-    let mut text = String::from("| system | precision | recall where a person could tell | wrongly merged | asked |\n");
+    let mut text = String::from("| system, where a person could tell | precision | recall | wrongly merged | asked |\n");
     text.push_str("|---|---|---|---|---|");
     let names = ["SyncWell"].into_iter().chain(RIVALS.iter().map(|it| it.0));
     let asked = share(same.asked + different.asked, same.pairs + different.pairs);

@@ -12,10 +12,18 @@ use super::{
 pub(super) enum Clock {
     /// Both are right. A person does one thing at a time: what agrees roughly is the same.
     Same,
-    /// The later one is late by so many ms. Habits agree roughly, too: only what agrees exactly is the same.
-    Shifted(i64),
+    /// The later one is late. Habits agree roughly, too: only what agrees exactly is the same.
+    Shifted {
+        /// By so many ms.
+        by: i64,
+        /// Whether the starts agree, then, as exactly as they are told.
+        is_tight: bool,
+    },
 }
 
+/// Over how many moments two hearts must differ, and by how much on average, to be those of two people.
+const HEARTS_MIN: usize = 10;
+const HEARTS_APART: f64 = 9.0;
 /// Grains in which lengths are told, s.
 const LENGTH_GRAINS: [f64; 3] = [300.0, 60.0, 1.0];
 /// Grains in which distances are told, m.
@@ -25,14 +33,24 @@ const DISTANCE_GRAINS: [f64; 5] = [1_000.0, 500.0, 100.0, 10.0, 1.0];
 pub(super) fn of(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, kin: Kinship, clock: Clock) {
     sport(case, kin, clock);
     // How much of the content agrees so exactly that habit does not explain it.
-    let mut exact = length(case, a, b, clock) + distance(case, a, b, clock) + counts(case, a, b, clock);
-    exact += streams(case, a, b, clock);
-    if clock == Clock::Same {
-        device(case, a, b);
-    } else if exact == 0 {
-        case.at_most(Verdict::Different);
-    } else if exact == 1 {
-        case.at_most(Verdict::Ask);
+    let told = length(case, a, b, clock) + distance(case, a, b, clock) + counts(case, a, b, clock);
+    let exact = told + streams(case, a, b, clock);
+    match clock {
+        Clock::Same => {
+            device(case, a, b);
+            // Who changed the sport of a copy left the rest as it was.
+            if kin == Kinship::Other && exact == 0 {
+                case.at_most(Verdict::Ask);
+            }
+        }
+        Clock::Shifted { is_tight, .. } => case.at_most(match exact {
+            0 => Verdict::Different,
+            // What another device measured starts about then; what a service passed on starts exactly then.
+            _ if !is_tight && exact == told => Verdict::Different,
+            1 => Verdict::Ask,
+            2 if kin == Kinship::Other => Verdict::Ask,
+            _ => Verdict::Same,
+        }),
     }
 }
 
@@ -84,11 +102,11 @@ fn ratio_apart(a: f64, b: f64) -> f64 {
 fn sport(case: &mut Case, kin: Kinship, clock: Clock) {
     let (weight, text) = match (kin, clock) {
         (Kinship::Same, Clock::Same) => (0.6, "the same sport"),
-        (Kinship::Same, Clock::Shifted(_)) => (0.3, "the same sport"),
+        (Kinship::Same, Clock::Shifted { .. }) => (0.3, "the same sport"),
         (Kinship::Family, _) => (0.3, "sports of one family"),
         (Kinship::Unsaid, _) => (0.0, "a sport is not told"),
         (Kinship::Other, Clock::Same) => (-1.5, "different sports"),
-        (Kinship::Other, Clock::Shifted(_)) => (-3.0, "different sports"),
+        (Kinship::Other, Clock::Shifted { .. }) => (-3.0, "different sports"),
         (Kinship::Leg, _) => (-3.0, "one is of several sports"),
     };
     case.add("sport", weight, Figures::Text(text));
@@ -98,13 +116,14 @@ fn length(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
     let (apart, share, pair) = lengths_apart(a, b);
     let weight = match clock {
         Clock::Same => line(share, &[(0.0, 1.0), (0.01, 0.9), (0.05, 0.3), (0.15, 0.0), (0.3, -0.7), (0.5, -1.5)]),
-        Clock::Shifted(_) => {
+        Clock::Shifted { .. } => {
             let grain = grain(pair.0, &LENGTH_GRAINS).max(grain(pair.1, &LENGTH_GRAINS));
             nearness(apart, (0.03 * pair.0.max(pair.1)).max(20.0), grain, 0.5, 4.0)
         }
     };
     case.add("length", weight, Figures::Two(pair.0, pair.1, "s"));
-    u32::from(weight >= 2.0)
+    let grain = grain(pair.0, &LENGTH_GRAINS).max(grain(pair.1, &LENGTH_GRAINS));
+    u32::from(apart <= 1.0 && grain < 60.0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^53 ms")]
@@ -114,7 +133,7 @@ fn distance(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 
     let grain = grain(of_a, &DISTANCE_GRAINS).max(grain(of_b, &DISTANCE_GRAINS));
     let exact = nearness(apart, (0.01 * greater).max(20.0), grain, 0.5, 4.0);
     let weight = match clock {
-        Clock::Shifted(_) => exact,
+        Clock::Shifted { .. } => exact,
         Clock::Same => {
             // A guess may be far off; and where one was cut, its distance went with its time.
             let is_guess = [a, b].iter().any(|it| is_indoors(it.sport) || !it.has_track());
@@ -130,7 +149,7 @@ fn distance(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 
         }
     };
     case.add("distance", weight, Figures::Two(of_a, of_b, "m"));
-    u32::from(exact >= 2.0)
+    u32::from(exact >= 2.0 && apart <= (grain / 2.0).max(1.0))
 }
 
 /// Energy, steps, and heart rates told as one number: devices guess them differently, copies tell them exactly.
@@ -141,25 +160,27 @@ fn counts(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
         let near = nearness(apart, (0.08 * greater).max(5.0), 1.0, 0.5, 2.5).max(-0.5);
         let weight = if clock == Clock::Same { near.min(0.8) } else { near };
         case.add("energy", weight, Figures::Two(of_a, of_b, "kcal"));
-        exact += u32::from(near >= 2.0);
+        exact += u32::from(near >= 2.0 && apart <= 1.0);
     }
     if let (Some(of_a), Some(of_b)) = (a.steps, b.steps) {
         let near = nearness((of_a - of_b).abs(), (0.03 * of_a.max(of_b)).max(20.0), 1.0, 0.5, 3.0);
         let weight = if clock == Clock::Same { near.clamp(-0.5, 0.8) } else { near.max(-2.0) };
         case.add("steps", weight, Figures::Two(of_a, of_b, ""));
-        exact += u32::from(near >= 2.0);
+        exact += u32::from(near >= 2.0 && (of_a - of_b).abs() <= 1.0);
     }
     let have_streams = !a.view.heart_rate.is_empty() && !b.view.heart_rate.is_empty();
     if let (Some(of_a), Some(of_b), false) = (a.heart_rate_mean, b.heart_rate_mean, have_streams) {
         let apart = (of_a - of_b).abs();
         let weight = match clock {
             Clock::Same => line(apart, &[(1.0, 0.5), (5.0, 0.0), (10.0, -1.5), (20.0, -3.0)]),
-            Clock::Shifted(_) => nearness(apart, 5.0, 1.0, 0.5, 2.0).max(-3.0),
+            Clock::Shifted { .. } => nearness(apart, 5.0, 1.0, 0.5, 2.0).max(-3.0),
         };
         case.add("heart_rate_mean", weight, Figures::Two(of_a, of_b, "/min"));
-        if let (Some(of_a), Some(of_b), Clock::Shifted(_)) = (a.heart_rate_max, b.heart_rate_max, clock) {
+        if let (Some(of_a), Some(of_b), Clock::Shifted { .. }) = (a.heart_rate_max, b.heart_rate_max, clock) {
+            // Both the mean and the greatest to the beat: seldom by chance.
             let weight = nearness((of_a - of_b).abs(), 6.0, 1.0, 0.5, 1.8).max(-1.5);
             case.add("heart_rate_max", weight, Figures::Two(of_a, of_b, "/min"));
+            exact += u32::from(apart <= 0.5 && (of_a - of_b).abs() <= 0.5);
         }
     }
     exact
@@ -167,7 +188,7 @@ fn counts(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
 
 /// Streams, on the clock as it is read and with the starts laid on each other; whichever fits better counts.
 fn streams(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
-    let of_clock = if let Clock::Shifted(by) = clock { by } else { 0 };
+    let of_clock = if let Clock::Shifted { by, .. } = clock { by } else { 0 };
     let of_starts = b.stretch.start.saturating_sub(a.stretch.start);
     let shifts = [of_clock, of_starts];
     let shifts = if of_clock == of_starts { &shifts[..1] } else { &shifts[..] };
@@ -176,6 +197,10 @@ fn streams(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
     if let Some((it, weight)) = best(hearts, |it| heart_rate(it, clock)) {
         case.add("heart_rate", weight, told(it, "/min"));
         exact += if weight >= 3.0 { 2 } else { 0 };
+        if clock == Clock::Same && it.n >= HEARTS_MIN && it.apart > HEARTS_APART {
+            // Another heart, or a sensor that fails: two people may run side by side and share an account.
+            case.at_most(Verdict::Ask);
+        }
     }
     let tracks = shifts.iter().filter_map(|it| streams::tracks(&a.view, &b.view, *it));
     if let Some((it, weight)) = best(tracks, |it| track(it, clock)) {
@@ -208,7 +233,7 @@ fn heart_rate(it: &Together, clock: Clock) -> f64 {
             let level = [(0.0, 1.2), (2.0, 1.0), (5.0, 0.3), (8.0, -0.7), (12.0, -2.2), (20.0, -4.0)];
             line(it.apart, &level) + if changes { line(it.correlation, &course) } else { 0.0 }
         }
-        Clock::Shifted(_) => {
+        Clock::Shifted { .. } => {
             let level = [(0.0, 5.0), (1.0, 4.5), (2.0, 2.5), (3.5, 0.5), (6.0, -3.0), (10.0, -5.0)];
             let course = [(0.0, -4.0), (0.6, -3.0), (0.85, -1.0), (0.95, 0.3), (1.0, 0.5)];
             line(it.apart, &level) + if changes { line(it.correlation, &course) } else { -1.0 }
@@ -217,12 +242,15 @@ fn heart_rate(it: &Together, clock: Clock) -> f64 {
 }
 
 fn speed(it: &Together, clock: Clock) -> f64 {
+    if it.apart > 0.4 * it.level {
+        return -2.5;
+    }
     if it.spread < 0.2 {
         return 0.0;
     }
     match clock {
         Clock::Same => line(it.correlation, &[(0.0, -0.7), (0.3, -0.2), (0.6, 0.4), (0.9, 1.3)]),
-        Clock::Shifted(_) => line(it.correlation, &[(0.0, -3.0), (0.5, -2.0), (0.8, -0.3), (0.95, 1.5), (0.99, 2.5)]),
+        Clock::Shifted { .. } => line(it.correlation, &[(0.0, -3.0), (0.5, -2.0), (0.8, -0.3), (0.95, 1.5), (0.99, 2.5)]),
     }
 }
 
@@ -240,7 +268,7 @@ fn track(it: &Tracks, clock: Clock) -> f64 {
             let on_course = if it.course_m < 50.0 { -1.0 } else { f64::NEG_INFINITY };
             line(it.apart_m, &apart).max(near).max(on_course)
         }
-        Clock::Shifted(_) => {
+        Clock::Shifted { .. } => {
             let weight = line(share, &[(0.002, 5.0), (0.01, 3.0), (0.03, 1.0), (0.06, -1.5), (0.12, -6.0)]);
             let near = line(share, &[(0.1, 4.0), (0.3, 0.0), (0.5, -3.0)]);
             if it.apart_m <= 10.0 { weight.max(near) } else { weight }

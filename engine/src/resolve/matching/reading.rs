@@ -50,7 +50,7 @@ pub(super) fn compare(a: &Record, b: &Record) -> Case {
         3.0 - apart as f64 / READING_MS as f64
     } else {
         // A device that measures every few seconds has told two readings.
-        -1.0
+        -4.0
     };
     case.add("times", near, Figures::One("", apart as f64 / 1_000.0, "s apart"));
     say(&mut case, values);
@@ -84,11 +84,14 @@ fn say(case: &mut Case, values: Values) {
 }
 
 fn values(a: &Body, b: &Body, data_type: DataType) -> Values {
-    let extra = if is_mass(data_type) { POUND_GRAIN_KG } else { 0.0 };
     match (a, b) {
-        (Body::Quantity(a), Body::Quantity(b)) => numbers(a.value, b.value, extra),
-        (Body::BloodPressure(a), Body::BloodPressure(b)) => match numbers(a.diastolic, b.diastolic, 0.0) {
-            Values::Equal(..) => numbers(a.systolic, b.systolic, 0.0),
+        (Body::Quantity(a), Body::Quantity(b)) if is_mass(data_type) => numbers(a.value, b.value, 0.1, POUND_GRAIN_KG),
+        (Body::Quantity(a), Body::Quantity(b)) if matches!(data_type, DataType::BodyFat | DataType::Bmi) => {
+            numbers(a.value, b.value, 0.1, 0.0)
+        }
+        (Body::Quantity(a), Body::Quantity(b)) => numbers(a.value, b.value, 1.0, 0.0),
+        (Body::BloodPressure(a), Body::BloodPressure(b)) => match numbers(a.diastolic, b.diastolic, 1.0, 0.0) {
+            Values::Equal(..) => numbers(a.systolic, b.systolic, 1.0, 0.0),
             other => other,
         },
         (Body::Nutrition(a), Body::Nutrition(b)) => foods(a, b),
@@ -97,12 +100,13 @@ fn values(a: &Body, b: &Body, data_type: DataType) -> Values {
     }
 }
 
-/// Equal but for rounding: each may be off by half of the grain that it is told in.
-fn numbers(a: f64, b: f64, extra: f64) -> Values {
+/// Equal but for rounding: each may be off by half of the grain that it is told in (no coarser than `coarsest`), both
+/// together by `extra`.
+fn numbers(a: f64, b: f64, coarsest: f64, extra: f64) -> Values {
     if a.is_nan() || b.is_nan() {
         return if a.is_nan() && b.is_nan() { Values::Silent } else { Values::Other(0.0, 0.0) };
     }
-    let off = grain(a).max(grain(b)) * 0.51 + extra + 1e-6 * a.abs().max(b.abs()).min(1e12);
+    let off = grain(a).max(grain(b)).min(coarsest) * 0.51 + extra + 1e-6 * a.abs().max(b.abs()).min(1e12);
     if a.total_cmp(&b).is_eq() || (a - b).abs() <= off { Values::Equal(a, b) } else { Values::Other(a, b) }
 }
 
@@ -116,7 +120,7 @@ fn foods(a: &Nutrition, b: &Nutrition) -> Values {
     let is_other_name = a.name.as_ref().zip(b.name.as_ref()).is_some_and(|(a, b)| !is_same_text(a, b));
     match (a.energy_kcal, b.energy_kcal) {
         _ if is_other_name => Values::OtherText,
-        (Some(a), Some(b)) => numbers(a, b, 1.0),
+        (Some(a), Some(b)) => numbers(a, b, 1.0, 1.0),
         _ => Values::Silent,
     }
 }
@@ -126,7 +130,7 @@ fn entities(a: &Entity, b: &Entity) -> Values {
         return Values::OtherText;
     }
     let pairs = a.numbers.iter().filter_map(|(name, value)| b.numbers.get(name).map(|other| (*value, *other)));
-    pairs.map(|(a, b)| numbers(a, b, 0.0)).find(|it| matches!(it, Values::Other(..))).unwrap_or(Values::Silent)
+    pairs.map(|(a, b)| numbers(a, b, 1.0, 0.0)).find(|it| matches!(it, Values::Other(..))).unwrap_or(Values::Silent)
 }
 
 fn is_same_text(a: &str, b: &str) -> bool {

@@ -14,6 +14,8 @@ pub(super) struct Together {
     pub correlation: f64,
     /// The mean of the absolute differences, in the columns' unit.
     pub apart: f64,
+    /// The mean of the greater one.
+    pub level: f64,
     /// The spread of the less changing one (standard deviation).
     pub spread: f64,
     /// Moments that both have.
@@ -106,7 +108,8 @@ impl Sums {
         let both = self.xy / n - self.x / n * (self.y / n);
         let root = (of_x * of_y).sqrt();
         let correlation = if root > 1e-9 { (both / root).clamp(-1.0, 1.0) } else { 0.0 };
-        Some(Together { correlation, apart: self.apart / n, spread: of_x.min(of_y).sqrt(), n: self.n })
+        let level = (self.x / n).max(self.y / n);
+        Some(Together { correlation, apart: self.apart / n, level, spread: of_x.min(of_y).sqrt(), n: self.n })
     }
 }
 

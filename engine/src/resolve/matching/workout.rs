@@ -20,6 +20,9 @@ const MEMORY_ERROR_MAX_MS: i64 = 5_400_000;
 /// Below this share of the longer one, what lies within another is a part of it.
 const PART_MAX: f64 = 0.7;
 
+/// With less in common than this, on clocks that are right, two are different.
+const SHARED_MIN: f64 = 0.2;
+
 /// Whether two workouts may be one at all, by their times alone.
 pub(super) fn is_candidate(a: Stretch, b: Stretch, is_one_by_hand: bool) -> bool {
     let apart = i64::try_from(a.start.abs_diff(b.start)).unwrap_or(i64::MAX);
@@ -109,6 +112,12 @@ fn on_one_clock(a: &Facts<'_>, b: &Facts<'_>) -> Case {
     }
     let shared = [(0.0, -6.0), (0.2, -4.0), (0.4, -1.5), (0.6, 0.8), (0.75, 2.2), (0.9, 3.6), (0.97, 4.0)];
     case.add("overlap", line(lie.shared, &shared), Figures::One("", lie.shared * 100.0, "% of the time in common"));
+    if lie.shared < SHARED_MIN {
+        // A person does one thing at a time: what was before or after is another, however alike.
+        case.add("times", -1.0, both);
+        case.at_most(Verdict::Different);
+        return case;
+    }
     let apart = [(0.0, 1.0), (90.0, 0.8), (300.0, 0.0), (900.0, -0.5), (1_800.0, -1.0)];
     // Where a pause was left out, only the starts can agree.
     let apart_s = if lie.shared > 0.9 { starts } else { starts.max(ends) };
@@ -141,7 +150,8 @@ fn in_another_zone(a: &Facts<'_>, b: &Facts<'_>) -> Option<Case> {
     let rounded = [a, b].map(|it| grain(it.stretch.start.rem_euclid(3_600_000) as f64 / 1_000.0, &[300.0, 60.0, 1.0]));
     let rest = nearness(rest_s, 450.0, rounded[0].max(rounded[1]), 1.0, 4.0);
     case.add("zone", prior + rest, Figures::Zone { minutes: quarters * 15, rest_s });
-    content::of(&mut case, a, b, kinship(a.sport, b.sport), Clock::Shifted(shift));
+    let is_tight = rest_s <= (rounded[0].max(rounded[1]) / 2.0).max(2.0);
+    content::of(&mut case, a, b, kinship(a.sport, b.sport), Clock::Shifted { by: shift, is_tight });
     Some(case)
 }
 
@@ -156,7 +166,7 @@ fn by_a_wrong_clock(a: &Facts<'_>, b: &Facts<'_>) -> Option<Case> {
     let minutes = apart as f64 / 60_000.0;
     let prior = line(minutes, &[(3.0, -3.5), (10.0, -4.5), (20.0, -5.5)]);
     case.add("clock", prior, Figures::One("a clock that is", minutes, "min wrong would explain it"));
-    content::of(&mut case, a, b, kinship(a.sport, b.sport), Clock::Shifted(apart));
+    content::of(&mut case, a, b, kinship(a.sport, b.sport), Clock::Shifted { by: apart, is_tight: true });
     Some(case)
 }
 
