@@ -203,6 +203,7 @@ struct Matches {
     /// Rows that are the same thing, the surest first.
     candidates: Vec<Candidate>,
     /// Rows of which it cannot be told, the likeliest first.
+    #[expect(dead_code, reason = "nobody is asked yet")]
     asks: Vec<Candidate>,
 }
 

@@ -58,7 +58,7 @@ impl Device {
         Self {
             provider: "google_health",
             name: "Pixel 8",
-            late: (dice.between(-120.0, 60.0), dice.between(0.0, 180.0)),
+            late: (dice.between(-180.0, 240.0), dice.between(-60.0, 300.0)),
             heart: None,
             gps: Some(dice.between(4.0, 12.0)),
             scale: dice.around(1.01, 0.012),
@@ -77,7 +77,7 @@ impl Device {
         let (mut drift, mut optics) = ((0.0, 0.0), 0.0);
         let step = STEP_S * self.every as f64;
         let n = ((to - from) / step) as usize;
-        let mut beats = 0.0;
+        let (mut beats, mut locked) = (0.0, 0);
         for sample in 0..=n {
             let second = from + sample as f64 * step;
             let index = ((second / STEP_S).max(0.0) as usize).min(last);
@@ -90,7 +90,12 @@ impl Device {
             }
             if let Some(noise) = self.heart {
                 optics = 0.8 * optics + dice.around(0.0, 0.6 * noise);
-                let value = (bout.heart[index] + optics).round();
+                // A sensor on a wrist takes steps for beats now and then.
+                if noise > 2.0 && dice.chance(0.004) {
+                    locked = dice.whole(6, 40);
+                }
+                locked -= 1;
+                let value = (bout.heart[index] + optics + if locked > 0 { 25.0 } else { 0.0 }).round();
                 beats += value;
                 heart.push(value);
             }

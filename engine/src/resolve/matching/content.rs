@@ -33,7 +33,8 @@ const DISTANCE_GRAINS: [f64; 5] = [1_000.0, 500.0, 100.0, 10.0, 1.0];
 pub(super) fn of(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, kin: Kinship, clock: Clock) {
     sport(case, kin, clock);
     // How much of the content agrees so exactly that habit does not explain it.
-    let told = length(case, a, b, clock) + distance(case, a, b, clock) + counts(case, a, b, clock);
+    let figures = length(case, a, b, clock) + distance(case, a, b, clock);
+    let told = figures + counts(case, a, b, clock);
     let exact = told + streams(case, a, b, clock);
     match clock {
         Clock::Same => {
@@ -45,6 +46,8 @@ pub(super) fn of(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, kin: Kinship, cl
         }
         Clock::Shifted { is_tight, .. } => case.at_most(match exact {
             0 => Verdict::Different,
+            // Energy and heart rate may agree by chance; not while neither length nor distance does.
+            _ if figures == 0 && exact == told => Verdict::Different,
             // What another device measured starts about then; what a service passed on starts exactly then.
             _ if !is_tight && exact == told => Verdict::Different,
             1 => Verdict::Ask,
@@ -193,6 +196,7 @@ fn streams(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
     let shifts = [of_clock, of_starts];
     let shifts = if of_clock == of_starts { &shifts[..1] } else { &shifts[..] };
     let mut exact = 0;
+    let (mut is_other_heart, mut is_same_way) = (false, false);
     let hearts = shifts.iter().filter_map(|it| streams::heart_rates(&a.view, &b.view, *it));
     if let Some((it, weight)) = best(hearts, |it| heart_rate(it, clock)) {
         case.add("heart_rate", weight, told(it, "/min"));
@@ -201,17 +205,27 @@ fn streams(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
             // Another heart, or a sensor that fails: two people may run side by side and share an account.
             case.at_most(Verdict::Ask);
         }
+        is_other_heart = clock != Clock::Same && it.n >= HEARTS_MIN && weight < -1.0;
     }
     let tracks = shifts.iter().filter_map(|it| streams::tracks(&a.view, &b.view, *it));
     if let Some((it, weight)) = best(tracks, |it| track(it, clock)) {
         let figures = Figures::Tracks { apart_m: it.apart_m, course_m: it.course_m, n: it.n };
         case.add("track", weight, figures);
-        exact += if weight >= 2.5 { 2 } else { 0 };
+        // Up one hill at one pace is no rare course.
+        let is_long = it.spread_m > 400.0 && it.n >= 20;
+        exact += if weight < 2.5 { 0 } else { 1 + u32::from(is_long) };
+        is_same_way = is_long && weight >= 2.5;
+        // A sensor may fail: who was at the same places at the same moments all along is one person, or two together.
+        is_other_heart &= !(is_long && weight >= 4.0);
     }
     let speeds = shifts.iter().filter_map(|it| streams::speeds(&a.view, &b.view, *it));
     if let Some((it, weight)) = best(speeds, |it| speed(it, clock)) {
         case.add("speed", weight, told(it, "m/s"));
         exact += u32::from(weight >= 1.4);
+    }
+    if is_other_heart {
+        // The same bout has the same beats, whatever the clock said.
+        case.at_most(if is_same_way { Verdict::Ask } else { Verdict::Different });
     }
     exact
 }
@@ -236,7 +250,7 @@ fn heart_rate(it: &Together, clock: Clock) -> f64 {
         Clock::Shifted { .. } => {
             let level = [(0.0, 5.0), (1.0, 4.5), (2.0, 2.5), (3.5, 0.5), (6.0, -3.0), (10.0, -5.0)];
             let course = [(0.0, -4.0), (0.6, -3.0), (0.85, -1.0), (0.95, 0.3), (1.0, 0.5)];
-            line(it.apart, &level) + if changes { line(it.correlation, &course) } else { -1.0 }
+            (line(it.apart, &level) + if changes { line(it.correlation, &course) } else { -1.0 }).max(-5.0)
         }
     }
 }
@@ -271,7 +285,7 @@ fn track(it: &Tracks, clock: Clock) -> f64 {
         Clock::Shifted { .. } => {
             let weight = line(share, &[(0.002, 5.0), (0.01, 3.0), (0.03, 1.0), (0.06, -1.5), (0.12, -6.0)]);
             let near = line(share, &[(0.1, 4.0), (0.3, 0.0), (0.5, -3.0)]);
-            if it.apart_m <= 10.0 { weight.max(near) } else { weight }
+            if it.apart_m <= 5.0 { weight.max(near) } else { weight }
         }
     }
 }

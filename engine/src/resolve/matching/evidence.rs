@@ -78,7 +78,9 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Text(text) => f.write_str(text),
+            Self::Two(a, b, "") => write!(f, "{} and {}", Short(a), Short(b)),
             Self::Two(a, b, unit) => write!(f, "{} and {} {unit}", Short(a), Short(b)),
+            Self::One("", value, after) => write!(f, "{} {after}", Short(value)),
             Self::One(before, value, after) => write!(f, "{before} {} {after}", Short(value)),
             Self::Together { correlation, apart, unit, n } => {
                 write!(f, "correlation {correlation:.2}, {apart:.1} {unit} apart, at {n} moments")

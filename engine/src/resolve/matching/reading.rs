@@ -107,7 +107,9 @@ fn numbers(a: f64, b: f64, coarsest: f64, extra: f64) -> Values {
         return if a.is_nan() && b.is_nan() { Values::Silent } else { Values::Other(0.0, 0.0) };
     }
     let off = grain(a).max(grain(b)).min(coarsest) * 0.51 + extra + 1e-6 * a.abs().max(b.abs()).min(1e12);
-    if a.total_cmp(&b).is_eq() || (a - b).abs() <= off { Values::Equal(a, b) } else { Values::Other(a, b) }
+    let (lower, upper) = (a.min(b), a.max(b));
+    let is_equal = a.total_cmp(&b).is_eq() || upper - lower <= off;
+    if is_equal { Values::Equal(lower, upper) } else { Values::Other(lower, upper) }
 }
 
 /// The last decimal in which a number is told; no coarser than one.

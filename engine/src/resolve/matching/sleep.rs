@@ -106,7 +106,6 @@ fn in_another_zone(a: &Night<'_>, b: &Night<'_>) -> Option<Case> {
 }
 
 /// Adds how far the stages agree beyond chance (Cohen's kappa), where both tell enough of them.
-#[expect(clippy::cast_precision_loss, reason = "at most as many as moments are looked at")]
 fn stages(case: &mut Case, a: &Night<'_>, b: &Night<'_>, shift: i64) -> Option<f64> {
     let moved = b.stretch.later(shift.saturating_neg());
     let from = a.stretch.start.max(moved.start);

@@ -156,7 +156,7 @@ fn position_at(view: &View, moment: i64) -> Option<Point> {
     let latitude = view.at(&view.latitude, moment)?;
     let index = usize::try_from(moment.checked_sub(view.first)?.div_euclid(view.step.max(1))).ok()?;
     let crosses = |it: &f64| view.longitude.get(index + 1).is_some_and(|next| (next - it).abs() > 180.0);
-    if view.longitude.get(index).is_some_and(|it| crosses(it)) {
+    if view.longitude.get(index).is_some_and(crosses) {
         // Between two sides of the date line there is no middle to be had.
         return None;
     }
@@ -178,7 +178,7 @@ fn spread(points: impl Iterator<Item = Point> + Clone) -> f64 {
 /// The greater of the medians, from either to the other: a short course on a long one is not the same.
 fn course(pairs: &[(Point, Point)], distances: &mut [f64]) -> f64 {
     let nearest = |it: Point, of: fn(&(Point, Point)) -> Point| {
-        let squares = pairs.iter().map(|pair| of(pair)).map(|other| (it.0 - other.0).powi(2) + (it.1 - other.1).powi(2));
+        let squares = pairs.iter().map(of).map(|other| (it.0 - other.0).powi(2) + (it.1 - other.1).powi(2));
         squares.fold(f64::INFINITY, f64::min).sqrt()
     };
     for (distance, pair) in distances.iter_mut().zip(pairs) {

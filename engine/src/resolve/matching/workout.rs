@@ -18,7 +18,7 @@ pub(super) const CLOCK_ERROR_MAX_MS: i64 = 1_200_000;
 /// How wrong a person's memory of a start may be, ms.
 const MEMORY_ERROR_MAX_MS: i64 = 5_400_000;
 /// Below this share of the longer one, what lies within another is a part of it.
-const PART_MAX: f64 = 0.7;
+const PART_MAX: f64 = 0.72;
 
 /// With less in common than this, on clocks that are right, two are different.
 const SHARED_MIN: f64 = 0.2;
@@ -102,8 +102,9 @@ fn on_one_clock(a: &Facts<'_>, b: &Facts<'_>) -> Case {
         case.at_most(Verdict::Different);
         return case;
     }
-    if lie.contained >= 0.85 && lie.shorter < PART_MAX {
-        case.add("part", -0.8, Figures::One("one lies within the other and has", lie.shorter * 100.0, "% of its length"));
+    let whole = Lie::of_stretches(a.stretch, b.stretch);
+    if whole.contained >= 0.85 && whole.shorter < PART_MAX && lie.shared < 0.85 {
+        case.add("part", -0.8, Figures::One("one lies within the other and has", whole.shorter * 100.0, "% of its length"));
         case.add("times", line(starts.min(ends), &[(60.0, 0.8), (300.0, 0.3), (900.0, 0.0)]), both);
         content::of_part(&mut case, a, b, kin);
         // Which of the two is to stay is for a person to say: taking them as one would lose the rest of the longer one.
@@ -167,6 +168,10 @@ fn by_a_wrong_clock(a: &Facts<'_>, b: &Facts<'_>) -> Option<Case> {
     let prior = line(minutes, &[(3.0, -3.5), (10.0, -4.5), (20.0, -5.5)]);
     case.add("clock", prior, Figures::One("a clock that is", minutes, "min wrong would explain it"));
     content::of(&mut case, a, b, kinship(a.sport, b.sport), Clock::Shifted { by: apart, is_tight: true });
+    if a.stretch.common(b.stretch) == 0 {
+        // One hill, run up again and again, is as likely as a clock that is so wrong.
+        case.at_most(Verdict::Ask);
+    }
     Some(case)
 }
 
