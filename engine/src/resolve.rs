@@ -5,7 +5,9 @@
 
 mod matching;
 
-pub use matching::{Evidence, MATCH_VERSION, Match, Verdict, compare, groups, is_candidate, is_session, print, summary};
+pub use matching::{
+    Evidence, MATCH_VERSION, Match, Verdict, compare, groups, is_candidate, is_session, print, summary,
+};
 
 use crate::{
     item::{ItemKey, ItemRow, ItemState, Origin, Plan, Seen},

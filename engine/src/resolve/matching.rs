@@ -68,12 +68,18 @@ fn compared(a: &Record, b: &Record) -> Compared {
 fn case(a: &Record, b: &Record) -> Case {
     if !is_candidate(a, b) {
         let mut case = Case::new();
-        case.add("apart", -9.0, Figures::Text(if a.data_type == b.data_type { "too far apart" } else { "other types" }));
+        case.add(
+            "apart",
+            -9.0,
+            Figures::Text(if a.data_type == b.data_type { "too far apart" } else { "other types" }),
+        );
         return case;
     }
     match (&a.body, &b.body) {
         (Body::Workout(of_a), Body::Workout(of_b)) => workout::compare(&Facts::of(a, of_a), &Facts::of(b, of_b)),
-        (Body::Sleep(of_a), Body::Sleep(of_b)) => sleep::compare(&sleep::Night::of(a, of_a), &sleep::Night::of(b, of_b)),
+        (Body::Sleep(of_a), Body::Sleep(of_b)) => {
+            sleep::compare(&sleep::Night::of(a, of_a), &sleep::Night::of(b, of_b))
+        }
         _ => reading::compare(a, b),
     }
 }

@@ -1,6 +1,6 @@
 //! The rules of a decision, each as a sentence.
 
-use super::{Incoming, Known, Policy, Window, score, summary};
+use super::{Incoming, Known, Policy, Window, summary};
 use crate::{
     item::{ItemKey, ItemRow, ItemState, Origin, Partition, month_of},
     provider::{Delivery, TypeProfile},
@@ -326,6 +326,16 @@ fn what_was_deleted_hides_nothing_and_may_come_back() {
 }
 
 #[test]
+fn what_a_person_would_be_asked_about_is_a_record_of_its_own() {
+    let whole = run(T0, 10_000.0);
+    let mut half = run(T0, 5_010.0);
+    half.time.end = minutes(30);
+    let row = foreign(item_of("whole"), &whole);
+    let mut known = window(&[(&row, &whole)]);
+    assert_eq!(check(&mut known, &policy(&ALL), &incoming("half", half), &Is::Op(Action::Create, 1)), item_of("half"));
+}
+
+#[test]
 fn what_the_destination_cannot_hold_or_change_is_refused() {
     let (record, changed) = (run(T0, 10_000.0), run(T0, 11_000.0));
     let none = [TypeProfile { create: None, update: None, ..ALL[0] }];
@@ -340,28 +350,6 @@ fn what_the_destination_cannot_hold_or_change_is_refused() {
 }
 
 proptest! {
-    #[test]
-    fn a_score_is_symmetric_and_within_its_bounds(
-        starts in (0i64..400, 0i64..400), ends in (0i64..200, 0i64..200), distances in (-1f64..20_000.0, any::<f64>()),
-        kinds in (any::<bool>(), any::<bool>()),
-    ) {
-        let make = |start: i64, length: i64, distance: f64, is_run: bool| {
-            let mut record = run(Instant(T0.0 + start * 1_000), distance);
-            record.time.end = Instant(record.time.start.0 + length * 1_000);
-            if !is_run {
-                record.data_type = DataType::Weight;
-                record.body = Body::Quantity(record::Quantity { value: distance });
-            }
-            record
-        };
-        let (a, b) = (make(starts.0, ends.0, distances.0, kinds.0), make(starts.1, ends.1, distances.1, kinds.1));
-        let fit = score(&a, &b);
-        prop_assert!((0.0..=1.0).contains(&fit));
-        prop_assert_eq!(fit.to_bits(), score(&b, &a).to_bits());
-        prop_assert!(score(&a, &a) > 0.99);
-        prop_assert!(kinds.0 == kinds.1 || fit == 0.0, "other types never fit");
-    }
-
     #[test]
     fn the_same_page_again_decides_the_same_and_plans_nothing_new(
         rows in prop::collection::vec((0i64..6, 0i64..3, 0i64..3, 0usize..7), 0..5),

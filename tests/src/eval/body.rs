@@ -31,7 +31,8 @@ impl Route {
 
     /// Round and round a 400 m track.
     pub fn oval(dice: &mut Dice, metres: f64) -> Self {
-        let mut route = Self { place: (dice.between(-50.0, 60.0), dice.between(-120.0, 140.0)), corners: Vec::new(), leg: 10.0 };
+        let mut route =
+            Self { place: (dice.between(-50.0, 60.0), dice.between(-120.0, 140.0)), corners: Vec::new(), leg: 10.0 };
         for index in 0..(metres / 10.0) as usize + 2 {
             let turn = index as f64 / 40.0 * std::f64::consts::TAU;
             route.corners.push((80.0 * f64::sin(turn), 45.0 * f64::cos(turn)));
@@ -138,7 +139,13 @@ pub fn perform(dice: &mut Dice, heart: Heart, plan: &Plan) -> Bout {
         pace = 0.97 * pace + dice.around(0.0, 0.02);
         let hard = match plan.effort {
             Effort::Steady { .. } => 1.0,
-            Effort::Intervals { hard, easy } => if second % (hard + easy) < hard { 1.25 } else { 0.6 },
+            Effort::Intervals { hard, easy } => {
+                if second % (hard + easy) < hard {
+                    1.25
+                } else {
+                    0.6
+                }
+            }
         };
         let before = walked;
         if wait > 0.0 {

@@ -40,7 +40,8 @@ pub fn classes(dice: &mut Dice) -> Vec<Pair> {
         let sport = dice.one(&[Sport::Hiit, Sport::Yoga, Sport::StrengthTraining, Sport::IndoorCycling]);
         let seconds = Some(minutes * 60.0 + dice.around(0.0, 15.0).round());
         let (effort, load) = (Effort::Intervals { hard: 60.0, easy: 60.0 }, dice.between(0.3, 0.7));
-        let plan = Plan { start: at + dice.around(60.0, 40.0).round(), sport, speed: 0.0, route: None, effort, seconds, load };
+        let plan =
+            Plan { start: at + dice.around(60.0, 40.0).round(), sport, speed: 0.0, route: None, effort, seconds, load };
         let bout = perform(dice, heart, &plan);
         let late = (0.0, dice.between(0.0, 10.0));
         let it = Device { gps: None, has_distance: false, late, ..Device::watch(dice) }.record(dice, &bout);
@@ -82,7 +83,8 @@ pub fn intervals(dice: &mut Dice) -> Vec<Pair> {
         let effort = Effort::Intervals { hard: 90.0, easy: 60.0 };
         let start = (today + hour * 3_600.0 + dice.around(0.0, 200.0)).round();
         let (route, seconds) = (Some(oval.clone()), Some(2_100.0 + dice.around(0.0, 30.0)));
-        let bout = perform(dice, heart, &Plan { start, sport: Sport::Running, speed, route, effort, seconds, load: 0.7 });
+        let bout =
+            perform(dice, heart, &Plan { start, sport: Sport::Running, speed, route, effort, seconds, load: 0.7 });
         sessions.push(Device::watch(dice).record(dice, &bout));
     }
     let mut pairs = all_different(&sessions);

@@ -47,7 +47,7 @@ struct Arguments {
     #[arg(long, default_value_t = 2)]
     seed: u64,
     /// About how many pairs of each shape.
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = 3_000)]
     pairs: usize,
     /// Prints the pairs of this shape that came out wrong, as `syncwell match` reads them, and no table; why goes to
     /// stderr.

@@ -101,7 +101,8 @@ pub fn two_devices(dice: &mut Dice) -> Vec<Pair> {
     let start = day(dice) + dice.between(18_000.0, 75_000.0).round();
     let bout = outing(dice, heart, start);
     let watch = Device::watch(dice);
-    let other = Device { provider: "wahoo", name: "ELEMNT", heart: Some(dice.between(1.0, 5.0)), ..Device::watch(dice) };
+    let other =
+        Device { provider: "wahoo", name: "ELEMNT", heart: Some(dice.between(1.0, 5.0)), ..Device::watch(dice) };
     let chest = Device { gps: None, heart: Some(0.5), has_distance: false, provider: "polar", ..Device::watch(dice) };
     let phone = Device::phone(dice);
     let records = [&watch, &other, &chest, &phone].map(|it| it.record(dice, &bout));
@@ -223,7 +224,10 @@ pub fn travellers(dice: &mut Dice) -> Vec<Pair> {
     let start = day(dice) + dice.between(0.0, 86_399.0).round();
     let bout = outing(dice, heart, start);
     let record = Device::watch(dice).record(dice, &bout);
-    let minutes = dice.one(&[-720, -600, -480, -420, -360, -300, -240, -180, -120, -60, 60, 120, 180, 330, 345, 480, 525, 570, 630, 660, 765, 840]);
+    let minutes = dice.one(&[
+        -720, -600, -480, -420, -360, -300, -240, -180, -120, -60, 60, 120, 180, 330, 345, 480, 525, 570, 630, 660,
+        765, 840,
+    ]);
     let later = Change::Later(minutes);
     let own = Change::OwnEnergy(dice.between(0.8, 1.2));
     let sets: [&[Change]; 5] = [

@@ -92,7 +92,8 @@ fn summary(total: &Tally) -> String {
     let precision = |found: u32, wrong: u32| share(found, found + wrong);
     let found = [same.merged].into_iter().chain(same.by_rivals);
     let wrong = [different.merged].into_iter().chain(different.by_rivals);
-    let mut text = String::from("| system, where a person could tell | precision | recall | wrongly merged | asked |\n");
+    let mut text =
+        String::from("| system, where a person could tell | precision | recall | wrongly merged | asked |\n");
     text.push_str("|---|---|---|---|---|");
     let names = ["SyncWell"].into_iter().chain(RIVALS.iter().map(|it| it.0));
     let asked = share(same.asked + different.asked, same.pairs + different.pairs);

@@ -84,7 +84,11 @@ impl Pairs {
             }
         }
         let table = table(&tallies);
-        if self.json { print::say(&table) } else { print::data(&table) }
+        if self.json {
+            print::say(&table)
+        } else {
+            print::data(&table)
+        }
         if n_bad > 0 {
             bail!("{n_bad} of the lines could not be read; each is named above with what is wrong");
         }
@@ -95,9 +99,7 @@ impl Pairs {
         let label = pair.label.map(Label::name);
         let verdict = it.verdict.name();
         if self.json {
-            let evidence = |it: &engine::resolve::Evidence| {
-                json!({"feature": it.feature, "weight": it.weight, "detail": it.detail})
-            };
+            let evidence = |it: &engine::resolve::Evidence| json!({"feature": it.feature, "weight": it.weight, "detail": it.detail});
             let evidence: Vec<_> = it.evidence.iter().map(evidence).collect();
             let told = json!({
                 "line": line, "verdict": verdict, "score": it.score, "label": label, "shape": pair.shape, "evidence": evidence,

@@ -264,7 +264,9 @@ fn speed(it: &Together, clock: Clock) -> f64 {
     }
     match clock {
         Clock::Same => line(it.correlation, &[(0.0, -0.7), (0.3, -0.2), (0.6, 0.4), (0.9, 1.3)]),
-        Clock::Shifted { .. } => line(it.correlation, &[(0.0, -3.0), (0.5, -2.0), (0.8, -0.3), (0.95, 1.5), (0.99, 2.5)]),
+        Clock::Shifted { .. } => {
+            line(it.correlation, &[(0.0, -3.0), (0.5, -2.0), (0.8, -0.3), (0.95, 1.5), (0.99, 2.5)])
+        }
     }
 }
 

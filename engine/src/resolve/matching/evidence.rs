@@ -68,10 +68,25 @@ pub(super) enum Figures {
     Two(f64, f64, &'static str),
     /// Text, number, text.
     One(&'static str, f64, &'static str),
-    Together { correlation: f64, apart: f64, unit: &'static str, n: usize },
-    Tracks { apart_m: f64, course_m: f64, n: usize },
-    Zone { minutes: i64, rest_s: f64 },
-    Starts { apart_s: f64, ends_s: f64 },
+    Together {
+        correlation: f64,
+        apart: f64,
+        unit: &'static str,
+        n: usize,
+    },
+    Tracks {
+        apart_m: f64,
+        course_m: f64,
+        n: usize,
+    },
+    Zone {
+        minutes: i64,
+        rest_s: f64,
+    },
+    Starts {
+        apart_s: f64,
+        ends_s: f64,
+    },
 }
 
 impl fmt::Display for Figures {
@@ -86,7 +101,10 @@ impl fmt::Display for Figures {
                 write!(f, "correlation {correlation:.2}, {apart:.1} {unit} apart, at {n} moments")
             }
             Self::Tracks { apart_m, course_m, n } => {
-                write!(f, "{apart_m:.0} m apart at the same moment, {course_m:.0} m from the other's course, at {n} moments")
+                write!(
+                    f,
+                    "{apart_m:.0} m apart at the same moment, {course_m:.0} m from the other's course, at {n} moments"
+                )
             }
             Self::Zone { minutes, rest_s } => {
                 write!(f, "clocks {}:{:02} h apart, starts {rest_s:.0} s from that", minutes / 60, minutes % 60)

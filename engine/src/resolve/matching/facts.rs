@@ -94,9 +94,7 @@ impl<'a> Facts<'a> {
             .then_with(|| self.device.cmp(&other.device))
             .then_with(|| by_numbers(numbers(self).into_iter().map(known), numbers(other).into_iter().map(known)))
             .then_with(|| (self.view.first, self.view.step).cmp(&(other.view.first, other.view.step)))
-            .then_with(|| {
-                by_numbers(columns(&self.view).flatten().copied(), columns(&other.view).flatten().copied())
-            })
+            .then_with(|| by_numbers(columns(&self.view).flatten().copied(), columns(&other.view).flatten().copied()))
             .then_with(|| columns(&self.view).map(<[f64]>::len).cmp(columns(&other.view).map(<[f64]>::len)))
     }
 }

@@ -225,10 +225,8 @@ fn a_chain_never_makes_one_of_two() {
     let (a, c) = (run(T0, 2_400, 7_000.0), run(T0 + 35 * MINUTE, 2_400, 7_000.0));
     let b = run(T0 + 8 * MINUTE, 2_500, 7_000.0);
     let groups_of = |records: &[Record]| {
-        let mut all: Vec<Vec<i64>> = groups(records)
-            .iter()
-            .map(|it| it.iter().map(|index| records[*index].time.start.0).collect())
-            .collect();
+        let mut all: Vec<Vec<i64>> =
+            groups(records).iter().map(|it| it.iter().map(|index| records[*index].time.start.0).collect()).collect();
         all.iter_mut().for_each(|it: &mut Vec<i64>| it.sort_unstable());
         all.sort();
         all

@@ -147,12 +147,17 @@ impl Bins {
         }
         let mut firsts = vec![f64::NAN; self.n];
         let mut sums = vec![(0.0, 0_u32); self.n];
-        self.each(streams, &streams.longitude, |it| (-180.0..=180.0).contains(&it), |index, value| {
-            if firsts[index].is_nan() {
-                firsts[index] = value;
-            }
-            add(&mut sums[index], wrapped(value - firsts[index]));
-        });
+        self.each(
+            streams,
+            &streams.longitude,
+            |it| (-180.0..=180.0).contains(&it),
+            |index, value| {
+                if firsts[index].is_nan() {
+                    firsts[index] = value;
+                }
+                add(&mut sums[index], wrapped(value - firsts[index]));
+            },
+        );
         let longitude = finish(&sums, 1e9);
         if longitude.is_empty() {
             return (Vec::new(), Vec::new());

@@ -84,7 +84,11 @@ impl Lie {
         let common = a.common(b) as f64;
         let (shorter, longer) = (a.length().min(b.length()) as f64, a.length().max(b.length()) as f64);
         let either = a.length() as f64 + b.length() as f64 - common;
-        Self { shared: common / either.max(1.0), contained: common / shorter.max(1.0), shorter: shorter / longer.max(1.0) }
+        Self {
+            shared: common / either.max(1.0),
+            contained: common / shorter.max(1.0),
+            shorter: shorter / longer.max(1.0),
+        }
     }
 }
 
@@ -104,7 +108,11 @@ fn on_one_clock(a: &Facts<'_>, b: &Facts<'_>) -> Case {
     }
     let whole = Lie::of_stretches(a.stretch, b.stretch);
     if whole.contained >= 0.85 && whole.shorter < PART_MAX && lie.shared < 0.85 {
-        case.add("part", -0.8, Figures::One("one lies within the other and has", whole.shorter * 100.0, "% of its length"));
+        case.add(
+            "part",
+            -0.8,
+            Figures::One("one lies within the other and has", whole.shorter * 100.0, "% of its length"),
+        );
         case.add("times", line(starts.min(ends), &[(60.0, 0.8), (300.0, 0.3), (900.0, 0.0)]), both);
         content::of_part(&mut case, a, b, kin);
         // Which of the two is to stay is for a person to say: taking them as one would lose the rest of the longer one.
