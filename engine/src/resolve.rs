@@ -3,6 +3,7 @@
 //! [`Window`] is what is known of the destination; [`Window::decide`] takes the source's records one after the other,
 //! each seeing what was decided before it, so that two records of one run in one page are one item.
 
+mod candidates;
 mod matching;
 
 pub use matching::{
@@ -13,6 +14,7 @@ use crate::{
     item::{ItemKey, ItemRow, ItemState, Origin, Plan, Seen},
     provider::TypeProfile,
 };
+use candidates::Matches;
 use schemas::{
     event::{Action, Candidate, Decision, Deletes, Fate, FieldChoice, Reason, Rule},
     id::{EventId, ItemId, OpId, SyncId},
@@ -126,7 +128,8 @@ impl Window {
             return it.skip(None, Fate::Skipped, Reason::NotFound, Vec::new());
         }
         // What a person would be asked about is a record of its own until somebody says otherwise.
-        let Matches { best, candidates, asks: _ } = self.matches(incoming);
+        let hides = |index: usize| !self.hides_nothing(index, incoming);
+        let Matches { best, candidates, asks: _ } = candidates::matches(&self.known, &incoming.record, hides);
         if let Some(index) = best {
             let decided = it.of_match(&self.known[index], candidates);
             self.apply(index, &decided, incoming);
@@ -161,30 +164,6 @@ impl Window {
         known.is_gone() || (known.row.planned_delete && known.row.key.item != incoming.item)
     }
 
-    /// Which rows may be the same thing: the surest first.
-    fn matches(&self, incoming: &Incoming) -> Matches {
-        let mut fits: Vec<(usize, Verdict, f64)> = self
-            .known
-            .iter()
-            .enumerate()
-            .filter(|(_, known)| is_candidate(&incoming.record, &known.summary))
-            .filter(|(index, _)| !self.hides_nothing(*index, incoming))
-            .map(|(index, known)| (index, compare(&incoming.record, &known.summary)))
-            .filter(|(_, it)| it.verdict != Verdict::Different)
-            .map(|(index, it)| (index, it.verdict, it.score))
-            .collect();
-        fits.sort_by(|a, b| b.2.total_cmp(&a.2).then(self.known[a.0].row.key.item.cmp(&self.known[b.0].row.key.item)));
-        let of = |verdict: Verdict| {
-            let candidate = |(index, _, score): &(usize, Verdict, f64)| {
-                let row = &self.known[*index].row;
-                Candidate { item: row.key.item, score: *score, owned: row.owned }
-            };
-            fits.iter().filter(|it| it.1 == verdict).take(5).map(candidate).collect()
-        };
-        let best = fits.iter().find(|it| it.1 == Verdict::Same).map(|it| it.0);
-        Matches { best, candidates: of(Verdict::Same), asks: of(Verdict::Ask) }
-    }
-
     /// A later record of the page sees what was decided for an earlier one.
     fn apply(&mut self, index: usize, decided: &Decided, incoming: &Incoming) {
         if let Some(plan) = &decided.plan {
@@ -195,18 +174,6 @@ impl Window {
             }
         }
     }
-}
-
-/// What fits a record of the source.
-#[derive(Debug, Default)]
-struct Matches {
-    /// The row that is surest to be the same thing.
-    best: Option<usize>,
-    /// Rows that are the same thing, the surest first.
-    candidates: Vec<Candidate>,
-    /// Rows of which it cannot be told, the likeliest first.
-    #[expect(dead_code, reason = "nobody is asked yet")]
-    asks: Vec<Candidate>,
 }
 
 fn set_plan(row: &mut ItemRow, plan: &Plan) {

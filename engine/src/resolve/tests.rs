@@ -332,6 +332,9 @@ fn what_a_person_would_be_asked_about_is_a_record_of_its_own() {
     half.time.end = minutes(30);
     let row = foreign(item_of("whole"), &whole);
     let mut known = window(&[(&row, &whole)]);
+    let found = super::candidates::matches(&known.known, &half, |_| true);
+    assert_eq!((found.best, found.candidates.len(), found.asks.len()), (None, 0, 1));
+    assert_eq!(found.asks[0].item, item_of("whole"));
     assert_eq!(check(&mut known, &policy(&ALL), &incoming("half", half), &Is::Op(Action::Create, 1)), item_of("half"));
 }
 
