@@ -15,6 +15,7 @@ mod journal;
 mod losses;
 mod mappers;
 mod moves;
+mod pairs;
 mod replays;
 mod restarts;
 mod roles;

@@ -4,11 +4,11 @@ use crate::dice::Dice;
 use schemas::workout::Sport;
 
 /// Seconds between two moments of a bout.
-pub const STEP_S: f64 = 5.0;
+pub(crate) const STEP_S: f64 = 5.0;
 
 /// A way through a town: corners in metres east and north of a place.
 #[derive(Clone, Debug)]
-pub struct Route {
+pub(crate) struct Route {
     place: (f64, f64),
     corners: Vec<(f64, f64)>,
     /// Metres between two corners.
@@ -17,7 +17,7 @@ pub struct Route {
 
 impl Route {
     /// A wandering one of about that many metres.
-    pub fn wandering(dice: &mut Dice, metres: f64) -> Self {
+    pub(crate) fn wandering(dice: &mut Dice, metres: f64) -> Self {
         let place = (dice.between(-50.0, 60.0), dice.between(-120.0, 140.0));
         let (mut at, mut heading) = ((0.0, 0.0), dice.between(0.0, std::f64::consts::TAU));
         let mut corners = vec![at];
@@ -30,7 +30,7 @@ impl Route {
     }
 
     /// Round and round a 400 m track.
-    pub fn oval(dice: &mut Dice, metres: f64) -> Self {
+    pub(crate) fn oval(dice: &mut Dice, metres: f64) -> Self {
         let mut route =
             Self { place: (dice.between(-50.0, 60.0), dice.between(-120.0, 140.0)), corners: Vec::new(), leg: 10.0 };
         for index in 0..(metres / 10.0) as usize + 2 {
@@ -41,12 +41,12 @@ impl Route {
     }
 
     /// The way back.
-    pub fn back(&self) -> Self {
+    pub(crate) fn back(&self) -> Self {
         Self { corners: self.corners.iter().rev().copied().collect(), ..self.clone() }
     }
 
     /// Its length, m.
-    pub fn length(&self) -> f64 {
+    pub(crate) fn length(&self) -> f64 {
         self.leg * (self.corners.len() - 1) as f64
     }
 
@@ -58,7 +58,7 @@ impl Route {
     }
 
     /// Latitude and longitude of so many metres east and north of the place.
-    pub fn degrees(&self, (east, north): (f64, f64)) -> (f64, f64) {
+    pub(crate) fn degrees(&self, (east, north): (f64, f64)) -> (f64, f64) {
         let latitude = self.place.0 + north / 111_195.0;
         (latitude, self.place.1 + east / (111_195.0 * self.place.0.to_radians().cos()))
     }
@@ -66,20 +66,20 @@ impl Route {
 
 /// A heart, and how it works today.
 #[derive(Clone, Copy, Debug)]
-pub struct Heart {
+pub(crate) struct Heart {
     pub rest: f64,
     pub top: f64,
 }
 
 impl Heart {
-    pub fn of(dice: &mut Dice) -> Self {
+    pub(crate) fn of(dice: &mut Dice) -> Self {
         Self { rest: dice.between(48.0, 72.0), top: dice.between(168.0, 196.0) }
     }
 }
 
 /// What is done along the way.
 #[derive(Clone, Copy, Debug)]
-pub enum Effort {
+pub(crate) enum Effort {
     /// Steady, with stops at lights.
     Steady { stops: bool },
     /// Hard and easy in turns of so many seconds.
@@ -88,7 +88,7 @@ pub enum Effort {
 
 /// A bout of exercise as it was, every [`STEP_S`] seconds.
 #[derive(Clone, Debug)]
-pub struct Bout {
+pub(crate) struct Bout {
     /// Its first moment, s since 1970.
     pub start: f64,
     pub sport: Sport,
@@ -100,18 +100,18 @@ pub struct Bout {
 }
 
 impl Bout {
-    pub fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         (self.metres.len() - 1) as f64 * STEP_S
     }
 
-    pub fn position(&self, index: usize) -> Option<(f64, f64)> {
+    pub(crate) fn position(&self, index: usize) -> Option<(f64, f64)> {
         self.route.as_ref().map(|route| route.at(self.metres[index]))
     }
 }
 
 /// How a bout is to be.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     pub start: f64,
     pub sport: Sport,
     /// m/s.
@@ -125,7 +125,7 @@ pub struct Plan {
 }
 
 /// Does what was planned, as a day and a heart have it.
-pub fn perform(dice: &mut Dice, heart: Heart, plan: &Plan) -> Bout {
+pub(crate) fn perform(dice: &mut Dice, heart: Heart, plan: &Plan) -> Bout {
     let mut bout =
         Bout { start: plan.start, sport: plan.sport, route: plan.route.clone(), metres: vec![0.0], heart: Vec::new() };
     let form = dice.around(1.0, 0.02);

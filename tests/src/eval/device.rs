@@ -13,7 +13,7 @@ use schemas::{
 
 /// A device on a body or a bike.
 #[derive(Clone, Debug)]
-pub struct Device {
+pub(crate) struct Device {
     pub provider: &'static str,
     pub name: &'static str,
     /// Seconds after the real start at which it is started, and after the real end at which it is stopped.
@@ -37,7 +37,7 @@ pub struct Device {
 
 impl Device {
     /// A watch with everything.
-    pub fn watch(dice: &mut Dice) -> Self {
+    pub(crate) fn watch(dice: &mut Dice) -> Self {
         Self {
             provider: "garmin",
             name: dice.one(&["Forerunner 265", "Fenix 7", "Edge 530"]),
@@ -54,7 +54,7 @@ impl Device {
     }
 
     /// A phone in a pocket.
-    pub fn phone(dice: &mut Dice) -> Self {
+    pub(crate) fn phone(dice: &mut Dice) -> Self {
         Self {
             provider: "google_health",
             name: "Pixel 8",
@@ -69,7 +69,7 @@ impl Device {
     }
 
     /// What it makes of a bout. Where it runs before the start or after the end, nobody moves.
-    pub fn record(&self, dice: &mut Dice, bout: &Bout) -> Record {
+    pub(crate) fn record(&self, dice: &mut Dice, bout: &Bout) -> Record {
         let (from, to) = (self.late.0, bout.seconds() + self.late.1);
         let last = bout.metres.len() - 1;
         let mut streams = Streams::default();
@@ -112,7 +112,7 @@ impl Device {
         let load = bout.heart.iter().sum::<f64>() / bout.heart.len() as f64;
         let workout = Workout {
             sport: bout.sport,
-            moving_ms: (self.is_pausing && has_speed).then(|| (moving * 1_000.0) as i64),
+            moving_ms: (self.is_pausing && has_speed).then_some((moving * 1_000.0) as i64),
             distance_m: (self.has_distance && bout.metres[last] > 100.0).then(|| (metres * 100.0).round() / 100.0),
             energy_kcal: Some((bout.seconds() / 60.0 * load / 14.0 * self.energy).round()),
             heart_rate_mean: (!heart.is_empty()).then(|| (beats / heart.len() as f64).round()),
@@ -127,7 +127,7 @@ impl Device {
 }
 
 /// A record with these times, ms.
-pub fn record(provider: &str, device: Option<&str>, start: i64, end: i64, body: Body) -> Record {
+pub(crate) fn record(provider: &str, device: Option<&str>, start: i64, end: i64, body: Body) -> Record {
     let data_type = if matches!(body, Body::Sleep(_)) { DataType::Sleep } else { DataType::Workout };
     Record {
         data_type,
@@ -143,7 +143,7 @@ pub fn record(provider: &str, device: Option<&str>, start: i64, end: i64, body: 
 
 /// A change that a service makes to what it passes on.
 #[derive(Clone, Copy, Debug)]
-pub enum Change {
+pub(crate) enum Change {
     /// No streams at all.
     NoStreams,
     /// No track.
@@ -169,7 +169,7 @@ pub enum Change {
 }
 
 /// The record as another service passes it on.
-pub fn passed_on(record: &Record, provider: &str, changes: &[Change]) -> Record {
+pub(crate) fn passed_on(record: &Record, provider: &str, changes: &[Change]) -> Record {
     let mut it = record.clone();
     it.origin.provider = provider.into();
     it.origin.record = format!("{provider}-of-{}", record.origin.record);
@@ -251,7 +251,7 @@ fn retain(streams: &mut Streams, keep: impl Fn(usize, i64) -> bool) {
 }
 
 /// The record as typed in from memory: rounded, without anything measured.
-pub fn typed(dice: &mut Dice, of: &Record, is_precise: bool) -> Record {
+pub(crate) fn typed(dice: &mut Dice, of: &Record, is_precise: bool) -> Record {
     let grain = if is_precise { 300_000 } else { 900_000 };
     let length = (of.time.end.0 - of.time.start.0 + 150_000) / 300_000 * 300_000;
     let start = (of.time.start.0 + grain / 2).div_euclid(grain) * grain;

@@ -2,11 +2,11 @@
 
 /// A stream of chance (`SplitMix64`).
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     /// A stream of its own for a seed and a name.
-    pub fn new(seed: u64, name: &str) -> Self {
+    pub(crate) fn new(seed: u64, name: &str) -> Self {
         let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         Self(name.bytes().fold(0xcbf2_9ce4_8422_2325 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), mix))
     }
@@ -20,33 +20,33 @@ impl Dice {
     }
 
     /// From 0 to below 1.
-    pub fn part(&mut self) -> f64 {
+    pub(crate) fn part(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// Between two numbers.
-    pub fn between(&mut self, from: f64, to: f64) -> f64 {
+    pub(crate) fn between(&mut self, from: f64, to: f64) -> f64 {
         from + (to - from) * self.part()
     }
 
     /// A whole number between two, both included.
-    pub fn whole(&mut self, from: i64, to: i64) -> i64 {
+    pub(crate) fn whole(&mut self, from: i64, to: i64) -> i64 {
         from + (self.part() * (to - from + 1) as f64) as i64
     }
 
     /// Around a middle, with a spread (roughly normal).
-    pub fn around(&mut self, middle: f64, spread: f64) -> f64 {
+    pub(crate) fn around(&mut self, middle: f64, spread: f64) -> f64 {
         let sum: f64 = (0..6).map(|_| self.part()).sum();
         middle + spread * (sum - 3.0) * std::f64::consts::SQRT_2
     }
 
     /// Whether something of this chance happens.
-    pub fn chance(&mut self, of: f64) -> bool {
+    pub(crate) fn chance(&mut self, of: f64) -> bool {
         self.part() < of
     }
 
     /// One of these.
-    pub fn one<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(crate) fn one<T: Copy>(&mut self, of: &[T]) -> T {
         of[(self.part() * of.len() as f64) as usize % of.len()]
     }
 }

@@ -11,11 +11,11 @@ use schemas::{
     data_type::DataType,
     record::{Body, Entity, Quantity, Record, Sleep, SleepStage, Span},
     time::Instant,
-    workout::{Sport, Workout},
+    workout::Sport,
 };
 
 /// Two or three workouts of a day, of one sport or of several; some told to the minute.
-pub fn same_day(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn same_day(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let today = day(dice);
     let mut records = Vec::new();
@@ -31,7 +31,7 @@ pub fn same_day(dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// Classes of a gym, one after the other: an hour apart, equally long, without distances.
-pub fn classes(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn classes(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let mut at = day(dice) + dice.whole(16, 18) as f64 * 3_600.0;
     let minutes = dice.one(&[30.0, 45.0, 55.0]);
@@ -56,7 +56,7 @@ pub fn classes(dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// A treadmill tells its own distance, a watch another; neither has a track.
-pub fn treadmill(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn treadmill(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let start = day(dice) + dice.between(18_000.0, 75_000.0).round();
     let (speed, load) = (dice.between(2.4, 3.6), dice.between(0.5, 0.75));
@@ -73,7 +73,7 @@ pub fn treadmill(dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// Intervals on a 400 m track, mornings and evenings; hills run up four times and recorded one by one.
-pub fn intervals(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn intervals(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let today = day(dice);
     let oval = Route::oval(dice, 8_000.0);
@@ -104,7 +104,7 @@ pub fn intervals(dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// Two people who share an account and run together.
-pub fn couples(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn couples(dice: &mut Dice) -> Vec<Pair> {
     let (hers, his) = (Heart::of(dice), Heart { rest: dice.between(48.0, 60.0), top: dice.between(165.0, 180.0) });
     let start = day(dice) + dice.between(18_000.0, 75_000.0).round();
     let bout = outing(dice, hers, start);
@@ -132,7 +132,7 @@ fn beats_apart(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// What was typed in, beside what was recorded and beside what else was typed in.
-pub fn typed_in(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn typed_in(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let today = day(dice);
     let hours = [dice.between(6.0, 9.0), dice.between(16.0, 20.0)];
@@ -155,7 +155,7 @@ pub fn typed_in(dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// Nights and naps by two trackers, a phone on the table, and a tracker that cuts a night in two.
-pub fn sleepers(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn sleepers(dice: &mut Dice) -> Vec<Pair> {
     let from = day(dice) + 86_400.0 - dice.between(0.0, 9_000.0).round();
     let hours = dice.between(6.0, 9.0);
     let long = dice.between(6.0, 9.0) * 3_600.0;
@@ -228,7 +228,7 @@ fn blurred(dice: &mut Dice, of: &Record, provider: &str, late: (f64, f64), agree
 }
 
 /// Weighings that came on two ways, and weighings that only look like it; medicines and heart rates of one minute.
-pub fn readings(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn readings(dice: &mut Dice) -> Vec<Pair> {
     let at = (day(dice) + dice.between(18_000.0, 30_000.0)) as i64 * 1_000;
     let kilograms = (dice.between(55.0, 95.0) * 100.0).round() / 100.0;
     let weight = |provider, at, value| reading(provider, DataType::Weight, at, Body::Quantity(Quantity { value }));
@@ -261,6 +261,6 @@ pub fn readings(dice: &mut Dice) -> Vec<Pair> {
 }
 
 fn reading(provider: &str, data_type: DataType, at: i64, body: Body) -> Record {
-    let it = record(provider, None, at, at, Body::Workout(Box::new(Workout::default())));
+    let it = record(provider, None, at, at, Body::Workout(Box::default()));
     Record { data_type, time: Span::at(Instant(at), None), body, ..it }
 }

@@ -9,12 +9,12 @@ use crate::{
 use schemas::{record::Record, workout::Sport};
 
 /// Midnight UTC of a day of these years, s.
-pub fn day(dice: &mut Dice) -> f64 {
+pub(crate) fn day(dice: &mut Dice) -> f64 {
     (dice.whole(19_000, 20_800) * 86_400) as f64
 }
 
 /// A run or a ride of some kind.
-pub fn outing(dice: &mut Dice, heart: Heart, start: f64) -> Bout {
+pub(crate) fn outing(dice: &mut Dice, heart: Heart, start: f64) -> Bout {
     let sport = dice.one(&[Sport::Running, Sport::Cycling, Sport::Running, Sport::Hiking]);
     let (speed, metres) = match sport {
         Sport::Cycling => (dice.between(5.5, 9.0), dice.between(12_000.0, 40_000.0)),
@@ -28,7 +28,7 @@ pub fn outing(dice: &mut Dice, heart: Heart, start: f64) -> Bout {
 }
 
 /// The same way to work and back, day after day: never one thing.
-pub fn commuters(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn commuters(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let metres = dice.between(3_000.0, 12_000.0);
     let there = Route::wandering(dice, metres);
@@ -72,7 +72,7 @@ pub fn commuters(dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// A recording and what services made of it.
-pub fn relayed(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn relayed(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let start = day(dice) + dice.between(18_000.0, 75_000.0).round();
     let bout = outing(dice, heart, start);
@@ -96,7 +96,7 @@ pub fn relayed(dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// Two devices on one wrist or handlebar, or a watch and a phone.
-pub fn two_devices(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn two_devices(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let start = day(dice) + dice.between(18_000.0, 75_000.0).round();
     let bout = outing(dice, heart, start);
@@ -118,7 +118,7 @@ pub fn two_devices(dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// A clock that is wrong by minutes, on one of two devices or in one of two copies.
-pub fn wrong_clocks(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn wrong_clocks(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let start = day(dice) + dice.between(18_000.0, 75_000.0).round();
     let bout = outing(dice, heart, start);
@@ -131,7 +131,7 @@ pub fn wrong_clocks(dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// Pauses: told by one, left out by the other.
-pub fn paused(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn paused(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let start = day(dice) + dice.between(18_000.0, 75_000.0).round();
     let mut bout = outing(dice, heart, start);
@@ -154,7 +154,7 @@ pub fn paused(dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// A recording, cut at its ends by its owner.
-pub fn trimmed(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn trimmed(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let start = day(dice) + dice.between(18_000.0, 75_000.0).round();
     let bout = outing(dice, heart, start);
@@ -166,7 +166,7 @@ pub fn trimmed(dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// A recording that was stopped and started again, beside one that was not: parts, which are not the whole.
-pub fn split(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn split(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let start = day(dice) + dice.between(18_000.0, 75_000.0).round();
     let bout = outing(dice, heart, start);
@@ -181,7 +181,7 @@ pub fn split(dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// Swim, change, ride, change, run; and the whole of it.
-pub fn triathletes(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn triathletes(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let mut at = day(dice) + dice.between(18_000.0, 30_000.0).round();
     let legs = [
@@ -219,7 +219,7 @@ pub fn triathletes(dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// A copy in another time zone: whole hours, parts of hours, across midnight, one hour at a change of summer time.
-pub fn travellers(dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn travellers(dice: &mut Dice) -> Vec<Pair> {
     let heart = Heart::of(dice);
     let start = day(dice) + dice.between(0.0, 86_399.0).round();
     let bout = outing(dice, heart, start);

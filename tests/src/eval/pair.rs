@@ -4,7 +4,7 @@ use schemas::record::Record;
 
 /// Two records and the truth about them.
 #[derive(Clone, Debug)]
-pub struct Pair {
+pub(crate) struct Pair {
     pub a: Record,
     pub b: Record,
     /// Whether they are renderings of one thing.
@@ -14,22 +14,22 @@ pub struct Pair {
 }
 
 impl Pair {
-    pub fn same(a: &Record, b: &Record) -> Self {
+    pub(crate) fn same(a: &Record, b: &Record) -> Self {
         Self { a: a.clone(), b: b.clone(), is_same: true, is_tellable: true }
     }
 
-    pub fn different(a: &Record, b: &Record) -> Self {
+    pub(crate) fn different(a: &Record, b: &Record) -> Self {
         Self { is_same: false, ..Self::same(a, b) }
     }
 
     /// Nobody could tell.
-    pub fn untellable(self) -> Self {
+    pub(crate) fn untellable(self) -> Self {
         Self { is_tellable: false, ..self }
     }
 }
 
 /// All pairs of these records, which are of different things.
-pub fn all_different(records: &[Record]) -> Vec<Pair> {
+pub(crate) fn all_different(records: &[Record]) -> Vec<Pair> {
     let of = |(index, a)| records[index + 1..].iter().map(move |b| Pair::different(a, b));
     records.iter().enumerate().flat_map(of).collect()
 }

@@ -19,7 +19,7 @@ const LENGTH_MIN_MS: i64 = 300_000;
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn read() -> anyhow::Result<Vec<Record>> {
+pub(crate) fn read() -> anyhow::Result<Vec<Record>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../connectors/src/files/fixtures/fit");
     let entries = std::fs::read_dir(&directory).with_context(|| format!("read {}", directory.display()))?;
     let mut paths: Vec<_> = entries.map(|it| it.map(|it| it.path())).collect::<Result<_, _>>()?;
@@ -40,7 +40,7 @@ fn is_told(record: &Record) -> bool {
 }
 
 /// Each recording beside what a service passes on of it.
-pub fn renderings(records: &[Record], dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn renderings(records: &[Record], dice: &mut Dice) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for record in records {
         let own = Change::OwnEnergy(dice.between(0.75, 1.3));
@@ -66,7 +66,7 @@ pub fn renderings(records: &[Record], dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// Different recordings, as they are, set to the same start, and set to the same minute and second some hours apart.
-pub fn strangers(records: &[Record], dice: &mut Dice) -> Vec<Pair> {
+pub(crate) fn strangers(records: &[Record], dice: &mut Dice) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for (index, a) in records.iter().enumerate() {
         for b in &records[index + 1..] {

@@ -8,10 +8,10 @@ use schemas::{
 };
 
 /// A system: its name, and whether it takes two records as one.
-pub type Rival = (&'static str, fn(&Record, &Record) -> bool);
+pub(crate) type Rival = (&'static str, fn(&Record, &Record) -> bool);
 
 /// All of them.
-pub const RIVALS: [Rival; 3] =
+pub(crate) const RIVALS: [Rival; 3] =
     [("tapiriik", tapiriik), ("ConnectStats", connect_stats), ("duplicate-cleaner", duplicate_cleaner)];
 
 const DAY_MS: i64 = 86_400_000;

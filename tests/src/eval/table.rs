@@ -5,7 +5,7 @@ use engine::resolve::{Verdict, compare};
 
 /// What became of the pairs of one shape.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Pairs of one thing that a person could tell, then those that nobody could.
     same: [Count; 2],
     /// Pairs of two things, likewise.
@@ -32,7 +32,7 @@ impl Count {
 
 impl Tally {
     /// Compares a pair by all systems.
-    pub fn add(&mut self, pair: &Pair) {
+    pub(crate) fn add(&mut self, pair: &Pair) {
         let counts = if pair.is_same { &mut self.same } else { &mut self.different };
         let count = &mut counts[usize::from(!pair.is_tellable)];
         let verdict = compare(&pair.a, &pair.b).verdict;
@@ -45,7 +45,7 @@ impl Tally {
     }
 
     /// Adds another shape's.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for index in 0..2 {
             self.same[index].add(&other.same[index]);
             self.different[index].add(&other.different[index]);
@@ -55,7 +55,7 @@ impl Tally {
 
 /// A table in Markdown: for each shape how many pairs were found to be the same of those that are, and how many of
 /// those that are not.
-pub fn table(shapes: &[(String, Tally)]) -> String {
+pub(crate) fn table(shapes: &[(String, Tally)]) -> String {
     let mut text = String::from("| shape | same | found | asked | different | merged | asked |");
     RIVALS.iter().for_each(|(name, _)| text.push_str(&format!(" {name}: found | merged |")));
     text.push_str("\n|---|---|---|---|---|---|---|");
@@ -89,7 +89,9 @@ fn summary(total: &Tally) -> String {
     let (same, different) = (total.same[0], total.different[0]);
     let recall = |found: u32| share(found, same.pairs);
     let recalls: Vec<String> = [same.merged].into_iter().chain(same.by_rivals).map(recall).collect();
-    let precision = |found: u32, wrong: u32| share(found, found + wrong);
+    // Of so many, one matters.
+    let exactly = |part: u32, whole: u32| format!("{:.3} %", 100.0 * f64::from(part) / f64::from(whole.max(1)));
+    let precision = |found: u32, wrong: u32| exactly(found, found + wrong);
     let found = [same.merged].into_iter().chain(same.by_rivals);
     let wrong = [different.merged].into_iter().chain(different.by_rivals);
     let mut text =
@@ -99,7 +101,7 @@ fn summary(total: &Tally) -> String {
     let asked = share(same.asked + different.asked, same.pairs + different.pairs);
     for (((name, found), wrong), recall) in names.zip(found).zip(wrong).zip(recalls) {
         let asked = if name == "SyncWell" { asked.as_str() } else { "never" };
-        let wrongly = format!("{wrong} of {} ({})", different.pairs, share(wrong, different.pairs));
+        let wrongly = format!("{wrong} of {} ({})", different.pairs, exactly(wrong, different.pairs));
         text.push_str(&format!("\n| {name} | {} | {recall} | {wrongly} | {asked} |", precision(found, wrong)));
     }
     text

@@ -90,7 +90,7 @@ impl Pairs {
             print::data(&table)
         }
         if n_bad > 0 {
-            bail!("{n_bad} of the lines could not be read; each is named above with what is wrong");
+            bail!("{n_bad} of the lines could not be read, as said above; the others were compared");
         }
         Ok(())
     }
