@@ -1,9 +1,12 @@
 # The commands of this project. `make test` is what CI runs.
-.PHONY: build test tests-here test-cluster check audit bench bench-cluster soak soak-small soak-full drill stack foreign compose release
+.PHONY: build test tests-here test-cluster check audit bench bench-cluster eval soak soak-small soak-full drill stack foreign compose release
 
 CARGO ?= cargo
 # How much `make soak` does: full (about an hour) or small (a few minutes).
 SIZE ?= full
+# Of what `make eval` makes its pairs (figures were found on seed 1), and how many of a shape.
+SEED ?= 2
+PAIRS ?= 3000
 VENV := target/venv
 # The binaries as `cargo test --workspace` builds them: nothing is compiled twice.
 AS_TESTED := --workspace --bins --tests
@@ -56,6 +59,12 @@ audit:
 
 bench:
 	$(CARGO) bench --package benches
+
+# How well records are matched, on lives made up from a seed and on real recordings, beside three open systems: the
+# tables of docs/matching.md. About a minute.
+eval:
+	$(CARGO) build --quiet $(AS_TESTED)
+	target/debug/syncwell-eval --seed $(SEED) --pairs $(PAIRS)
 
 # Faults on a cluster of real processes and servers, with figures. Small: on what `make test` has built. Full: on a
 # release, and one of three brokers is killed, too.

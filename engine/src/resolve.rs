@@ -4,6 +4,7 @@
 //! each seeing what was decided before it, so that two records of one run in one page are one item.
 
 mod answers;
+mod candidates;
 mod case;
 pub mod entity;
 mod kept;
@@ -16,7 +17,9 @@ mod window;
 
 pub use answers::{Answers, Place, pair_id, place};
 pub use kept::{keep, kept};
-pub use matching::{MATCH_VERSION, Match, compare, is_session, print, summary};
+pub use matching::{
+    Evidence, MATCH_VERSION, Match, Verdict, compare, groups, is_candidate, is_session, print, summary,
+};
 pub use merge::{Combine, Lineage, MERGE_VERSION, MergePolicy, Merged, Part, Prefer, merge};
 pub use window::{Others, Window};
 

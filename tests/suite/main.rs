@@ -16,6 +16,7 @@ mod losses;
 mod mappers;
 mod merges;
 mod moves;
+mod pairs;
 mod policies;
 mod replays;
 mod restarts;

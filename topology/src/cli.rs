@@ -9,6 +9,7 @@ mod explain;
 mod import;
 mod jobs;
 mod operators;
+mod pairs;
 mod policies;
 pub mod print;
 mod replays;
@@ -110,6 +111,8 @@ pub enum Command {
     Simulate(developer::Simulate),
     /// Prints the canonical records of a provider's page as JSON lines.
     Normalize(developer::Normalize),
+    /// Says of pairs of canonical records whether they are the same, and why.
+    Match(pairs::Pairs),
     /// Draws the path of a sync.
     Topology {
         /// JSON instead of a drawing.
@@ -214,6 +217,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Token(token) => token.run(&config?).await,
         Command::Simulate(simulate) => simulate.run(cli.listen).await,
         Command::Normalize(normalize) => normalize.run(),
+        Command::Match(pairs) => pairs.run(),
         Command::Topology { json } => developer::topology(json).await,
         Command::Topics(topics) => topics.run(&config?).await,
         Command::Schemas(schemas) => schemas.run(&config?).await,

@@ -1,103 +1,150 @@
-//! How well two records fit as renderings of the same thing.
+//! Whether two records are renderings of the same thing. Pure; `docs/matching.md` says how its figures were found.
+//!
+//! Read in this order: [`compare`], then `workout` (readings of the clock), `content` (what is looked at), `view` and
+//! `streams` (tracks and heart rates), `sleep`, `reading` (all other types), `evidence` (bands), `groups`.
+
+mod content;
+mod evidence;
+mod facts;
+mod groups;
+mod reading;
+mod sleep;
+mod sport;
+mod streams;
+mod view;
+mod workout;
+
+pub use evidence::{Evidence, Match};
+pub use groups::groups;
+pub use schemas::event::Verdict;
 
 use crate::item::Print;
+use evidence::{Case, Figures};
+use facts::{Facts, Stretch};
 use schemas::{
     data_type::DataType,
-    event::{Evidence, Verdict},
-    record::{Body, Record, Series},
-    workout::Streams,
+    record::{Body, Record, RecordingMethod, Series},
+    workout::Workout,
 };
+use std::cmp::Ordering;
+use view::View;
 
-/// The greatest difference of starts for two renderings of one session, ms (three minutes, as sync services commonly
-/// allow between a watch and a phone).
-const SESSION_START_MS: f64 = 180_000.0;
-/// The greatest difference of times for two renderings of one measurement, ms.
-const SAMPLE_MS: u64 = 60_000;
+/// Version of what [`compare`] says; raised when it would say something else of the same two records.
+pub const MATCH_VERSION: i32 = 2;
 
-/// The version of these rules.
-pub const MATCH_VERSION: i32 = 1;
-
-/// Whether two records are renderings of the same thing.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Match {
-    /// What comes of it.
-    pub verdict: Verdict,
-    /// How well they fit, 0 to 1.
-    pub score: f64,
-    /// What speaks for and against it, strongest first.
-    pub evidence: Vec<Evidence>,
-}
-
-/// How well two records fit.
+/// Compares two records. Symmetric to the last bit; never a panic, never NaN, in linear time.
+///
+/// What a row keeps of a record ([`summary`]) compares as the record itself. Records of different types, totals of days
+/// with parts of them, and tombstones are different.
 #[must_use]
 pub fn compare(a: &Record, b: &Record) -> Match {
-    let score = score(a, b);
-    let verdict = if score >= 0.6 { Verdict::Same } else { Verdict::Different };
-    Match { verdict, score, evidence: Vec::new() }
+    case(a, b).into_match()
 }
 
-/// 0 (not the same) to 1 (the same). Symmetric. Records of different types never fit.
+/// Whether two records may be the same at all, by their types and times alone: what is not, [`compare`] calls
+/// different. Looks at no stream and allocates nothing.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "durations are far below 2^53 ms")]
-fn score(a: &Record, b: &Record) -> f64 {
+pub fn is_candidate(a: &Record, b: &Record) -> bool {
     if a.data_type != b.data_type || a.is_daily_total != b.is_daily_total || a.deleted || b.deleted {
-        return 0.0;
+        return false;
     }
-    let apart = a.time.start.0.abs_diff(b.time.start.0);
-    if is_session(a.data_type) {
-        if apart as f64 > SESSION_START_MS {
-            return 0.0;
-        }
-        let closeness = 1.0 - apart as f64 / SESSION_START_MS;
-        return 0.4 * closeness + 0.6 * likeness(a, b);
+    if !is_session(a.data_type) {
+        return reading::is_candidate(a, b);
     }
-    let (a_length, b_length) = (length(a), length(b));
-    if a_length == 0 && b_length == 0 {
-        // A sample: the same measurement may be stamped to the second by one and to the minute by another.
-        return if apart <= SAMPLE_MS { 1.0 - 0.3 * apart as f64 / SAMPLE_MS as f64 } else { 0.0 };
-    }
-    // An interval or a series: it is the same one only if it is the same stretch.
-    if apart < 1000 && a.time.end.0.abs_diff(b.time.end.0) < 1000 { 1.0 } else { 0.0 }
+    let is_manual = |it: &Record| it.origin.method == RecordingMethod::Manual;
+    workout::is_candidate(Stretch::of(a), Stretch::of(b), is_manual(a) != is_manual(b))
 }
 
-/// How alike two sessions are that begin together: by the better of duration and distance, because one source may
-/// count pauses and another not.
-#[expect(clippy::cast_precision_loss, reason = "durations are far below 2^53 ms")]
-fn likeness(a: &Record, b: &Record) -> f64 {
-    let duration = ratio(length(a) as f64, length(b) as f64);
+/// A comparison without its words.
+struct Compared {
+    total: f64,
+    verdict: Verdict,
+}
+
+fn compared(a: &Record, b: &Record) -> Compared {
+    let case = case(a, b);
+    Compared { total: case.total(), verdict: case.verdict() }
+}
+
+fn case(a: &Record, b: &Record) -> Case {
+    if !is_candidate(a, b) {
+        let mut case = Case::new();
+        case.add(
+            "apart",
+            -9.0,
+            Figures::Text(if a.data_type == b.data_type { "too far apart" } else { "other types" }),
+        );
+        return case;
+    }
     match (&a.body, &b.body) {
-        (Body::Workout(a), Body::Workout(b)) => match (a.distance_m, b.distance_m) {
-            (Some(a), Some(b)) if a > 0.0 && b > 0.0 && a.is_finite() && b.is_finite() => duration.max(ratio(a, b)),
-            _ => duration,
-        },
-        _ => duration,
+        (Body::Workout(of_a), Body::Workout(of_b)) => workout::compare(&Facts::of(a, of_a), &Facts::of(b, of_b)),
+        (Body::Sleep(of_a), Body::Sleep(of_b)) => {
+            sleep::compare(&sleep::Night::of(a, of_a), &sleep::Night::of(b, of_b))
+        }
+        _ => reading::compare(a, b),
     }
 }
 
-fn length(record: &Record) -> i64 {
-    record.time.end.0.saturating_sub(record.time.start.0)
+/// An order of records by when and whose they are.
+fn order(a: &Record, b: &Record) -> Ordering {
+    let key = |it: &Record| (it.time.start, it.time.end, it.data_type, it.is_daily_total, it.deleted);
+    let of = &a.origin;
+    key(a)
+        .cmp(&key(b))
+        .then_with(|| (&of.provider, &of.record).cmp(&(&b.origin.provider, &b.origin.record)))
+        .then_with(|| of.connection.cmp(&b.origin.connection))
+        .then_with(|| match (&a.body, &b.body) {
+            (Body::Workout(of_a), Body::Workout(of_b)) => Facts::of(a, of_a).order(&Facts::of(b, of_b)),
+            _ => a.content().cmp(&b.content()),
+        })
 }
 
-fn ratio(a: f64, b: f64) -> f64 {
-    if a <= 0.0 && b <= 0.0 {
-        return 1.0;
-    }
-    (a.min(b) / a.max(b)).clamp(0.0, 1.0)
+/// The farthest that two starts of candidates among these are apart, ms.
+fn window_ms(records: &[Record]) -> i64 {
+    let longest = records.iter().map(|it| Stretch::of(it).length()).max().unwrap_or(0);
+    longest.max(workout::QUARTERS_MAX * view::QUARTER_MS + workout::REST_MAX_MS)
 }
 
-/// A record without its samples: what the matcher reads.
+/// What a row keeps of a record, and all that the matcher reads: of a workout's streams at most 128 moments of
+/// position, heart rate and speed, rounded; no laps; of a series no values.
 #[must_use]
 pub fn summary(record: &Record) -> Record {
-    let mut short = record.clone();
-    match &mut short.body {
-        Body::Workout(workout) => {
-            workout.laps.clear();
-            workout.streams = Streams::default();
-        }
-        Body::Series(series) => *series = Series::default(),
-        _ => {}
+    let body = match &record.body {
+        Body::Workout(it) => Body::Workout(Box::new(shortened(record, it))),
+        Body::Series(_) => Body::Series(Series::default()),
+        other => other.clone(),
+    };
+    // Field by field: a clone would copy all samples first.
+    Record {
+        data_type: record.data_type,
+        origin: record.origin.clone(),
+        time: record.time.clone(),
+        is_daily_total: record.is_daily_total,
+        state: record.state,
+        deleted: record.deleted,
+        policy: record.policy.clone(),
+        body,
     }
-    short
+}
+
+fn shortened(record: &Record, of: &Workout) -> Workout {
+    Workout {
+        sport: of.sport,
+        sport_detail: of.sport_detail.clone(),
+        title: of.title.clone(),
+        notes: of.notes.clone(),
+        moving_ms: of.moving_ms,
+        distance_m: of.distance_m,
+        energy_kcal: of.energy_kcal,
+        ascent_m: of.ascent_m,
+        heart_rate_mean: of.heart_rate_mean,
+        heart_rate_max: of.heart_rate_max,
+        cadence_mean: of.cadence_mean,
+        power_mean: of.power_mean,
+        steps: of.steps,
+        laps: Vec::new(),
+        streams: View::of(record, of).streams(record.time.start.0),
+    }
 }
 
 /// What a record would look like at a destination.
@@ -117,3 +164,6 @@ pub fn print(record: &Record) -> Print {
 pub const fn is_session(data_type: DataType) -> bool {
     matches!(data_type, DataType::Workout | DataType::Sleep)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 mod graphs;
 
-use super::{Incoming, Join, Known, Policy, Window, compare, summary};
+use super::{Answers, Incoming, Join, Known, Policy, Window, pair_id, summary};
 use crate::{
     item::{ItemKey, ItemRow, ItemState, Origin, Partition, month_of},
     provider::{Delivery, TypeProfile},
@@ -10,7 +10,7 @@ use crate::{
 use proptest::prelude::*;
 use schemas::{
     data_type::DataType,
-    event::{Action, Deletes, Fate, Reason, Rule},
+    event::{Action, Deletes, Fate, Reason, Rule, Source, Verdict},
     id::{ConnectionId, EventId, ItemId, OpId, Subject, SyncId},
     record::{self, Body, Record, Span},
     time::Instant,
@@ -342,6 +342,36 @@ fn what_was_deleted_hides_nothing_and_may_come_back() {
 }
 
 #[test]
+fn what_only_the_person_can_tell_waits_for_their_answer_and_follows_it() {
+    let whole = run(T0, 10_000.0);
+    let mut half = run(T0, 5_010.0);
+    half.time.end = minutes(30);
+    let row = foreign(item_of("whole"), &whole);
+    let known = || {
+        let mut known = window(&[(&row, &whole)]);
+        // What is there is a record of the destination's own.
+        known.known[0].sources =
+            vec![Source { connection: DESTINATION, ..incoming("whole", whole.clone()).source(&policy(&ALL)) }];
+        known
+    };
+    let asked = known().decide(&policy(&ALL), &incoming("half", half.clone()));
+    assert_eq!((asked.fate, asked.decision.reason), (Some(Fate::Skipped), Some(Reason::InReview)));
+    let told: Vec<_> = asked.decision.candidates.iter().map(|it| (it.item, it.verdict)).collect();
+    assert_eq!(told, [(item_of("whole"), Verdict::Ask)]);
+    assert!(!asked.decision.candidates[0].evidence.is_empty(), "a question says what it rests on");
+    let id = pair_id((SOURCE, "half"), (DESTINATION, "whole"));
+    assert_eq!(id, pair_id((DESTINATION, "whole"), (SOURCE, "half")), "either may come first");
+    let foreign = Is::Skip(Fate::Skipped, Reason::Foreign);
+    for (verdict, expected) in [(Verdict::Different, Is::Op(Action::Create, 1)), (Verdict::Same, foreign)] {
+        let mut answered = known().with_answers(Answers::new([(id, verdict)]));
+        check(&mut answered, &policy(&ALL), &incoming("half", half.clone()), &expected);
+    }
+    // Who does not want to be asked gets both.
+    let never = Policy { asks: false, ..policy(&ALL) };
+    check(&mut known(), &never, &incoming("half", half), &Is::Op(Action::Create, 1));
+}
+
+#[test]
 fn what_the_destination_cannot_hold_or_change_is_refused() {
     let (record, changed) = (run(T0, 10_000.0), run(T0, 11_000.0));
     let none = [TypeProfile { create: None, update: None, ..ALL[0] }];
@@ -356,28 +386,6 @@ fn what_the_destination_cannot_hold_or_change_is_refused() {
 }
 
 proptest! {
-    #[test]
-    fn a_score_is_symmetric_and_within_its_bounds(
-        starts in (0i64..400, 0i64..400), ends in (0i64..200, 0i64..200), distances in (-1f64..20_000.0, any::<f64>()),
-        kinds in (any::<bool>(), any::<bool>()),
-    ) {
-        let make = |start: i64, length: i64, distance: f64, is_run: bool| {
-            let mut record = run(Instant(T0.0 + start * 1_000), distance);
-            record.time.end = Instant(record.time.start.0 + length * 1_000);
-            if !is_run {
-                record.data_type = DataType::Weight;
-                record.body = Body::Quantity(record::Quantity { value: distance });
-            }
-            record
-        };
-        let (a, b) = (make(starts.0, ends.0, distances.0, kinds.0), make(starts.1, ends.1, distances.1, kinds.1));
-        let fit = compare(&a, &b).score;
-        prop_assert!((0.0..=1.0).contains(&fit));
-        prop_assert_eq!(fit.to_bits(), compare(&b, &a).score.to_bits());
-        prop_assert!(compare(&a, &a).score > 0.99);
-        prop_assert!(kinds.0 == kinds.1 || fit == 0.0, "other types never fit");
-    }
-
     #[test]
     fn the_same_page_again_decides_the_same_and_plans_nothing_new(
         rows in prop::collection::vec((0i64..6, 0i64..3, 0i64..3, 0usize..7), 0..5),

@@ -2,17 +2,14 @@
 
 use super::{
     Answers, Decided, Incoming, Known, Policy,
+    candidates::{self, Matches},
     case::{Case, is_foreign, set_plan},
     place, summary,
 };
-use crate::resolve::matching;
 use schemas::{
     event::{Candidate, Fate, Reason, Source, Verdict},
     id::ItemId,
 };
-
-/// How many candidates a decision tells of.
-const CANDIDATES_MAX: usize = 5;
 
 /// What is known of the destination in the window of a page.
 #[derive(Clone, Debug, Default)]
@@ -184,7 +181,12 @@ impl Window {
         if incoming.record.deleted {
             return Found::None(by_origin.is_none());
         }
-        let (best, candidates) = self.matches(incoming);
+        let may_be_it = |index: usize| {
+            let known = &self.known[index];
+            !self.hides_nothing(index, incoming)
+                && self.answers.of(incoming.place(), &known.sources) != Some(Verdict::Different)
+        };
+        let Matches { best, candidates } = candidates::matches(&self.known, &incoming.record, may_be_it);
         match best {
             Some((index, Verdict::Same)) => Found::Fits(index, candidates),
             Some((_, Verdict::Ask)) if policy.asks => Found::Doubtful(candidates),
@@ -214,35 +216,6 @@ impl Window {
                 && self.answers.of(incoming.place(), &known.sources) == Some(Verdict::Same)
         };
         self.known.iter().enumerate().filter(is_it).min_by_key(|(_, it)| it.row.key.item).map(|(index, _)| index)
-    }
-
-    /// The record that fits best, and how well the others do.
-    fn matches(&self, incoming: &Incoming) -> (Option<(usize, Verdict)>, Vec<Candidate>) {
-        let mut fits: Vec<(usize, matching::Match)> = self
-            .known
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| !self.hides_nothing(*index, incoming))
-            .filter(|(_, it)| self.answers.of(incoming.place(), &it.sources) != Some(Verdict::Different))
-            .map(|(index, known)| (index, matching::compare(&incoming.record, &known.summary)))
-            .filter(|(_, it)| it.verdict != Verdict::Different)
-            .collect();
-        fits.sort_by(|a, b| {
-            let by_item = || self.known[a.0].row.key.item.cmp(&self.known[b.0].row.key.item);
-            b.1.verdict.cmp(&a.1.verdict).then(b.1.score.total_cmp(&a.1.score)).then_with(by_item)
-        });
-        let best = fits.first().map(|it| (it.0, it.1.verdict));
-        let candidate = |(index, it): (usize, matching::Match)| {
-            let row = &self.known[index].row;
-            Candidate {
-                item: row.key.item,
-                score: it.score,
-                owned: row.owned,
-                verdict: it.verdict,
-                evidence: it.evidence,
-            }
-        };
-        (best, fits.into_iter().take(CANDIDATES_MAX).map(candidate).collect())
     }
 
     /// A later record of the page sees what was decided for an earlier one.

@@ -121,6 +121,18 @@ pub enum Verdict {
     Same,
 }
 
+impl Verdict {
+    /// Its name outside of Rust.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Different => "different",
+            Self::Ask => "ask",
+            Self::Same => "same",
+        }
+    }
+}
+
 /// What one feature of two records says of their being the same thing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {

@@ -64,10 +64,12 @@ impl Resolve {
         let Some(row) = self.items.get(&ItemKey { partition, item: origin.item }).await? else { return Ok(false) };
         let Some((event, sync)) = row.planned_by else { return Ok(false) };
         let Some(by) = self.log.event(page.subject(), sync, event).await? else { return Ok(false) };
-        let by = by.event::<Normalized>()?.body;
-        if by.fetched_at > page.input.body.fetched_at {
+        let by = by.event::<Normalized>()?;
+        // A provider's clock may tell no more than seconds; ours, when the page was mapped, tells two such apart.
+        if by.body.fetched_at > page.input.body.fetched_at || by.head.at > page.input.head.at {
             return Ok(false);
         }
+        let by = by.body;
         let known = self.known(page.subject(), row).await?;
         let is_of_it = |it: &Source| (it.connection, &it.key) == (origin.connection, &origin.record);
         Ok(by.account.connection == origin.connection || known.is_some_and(|it| it.sources.iter().any(is_of_it)))

@@ -10,7 +10,7 @@ use crate::{
     calls::Find,
     item::{Claim, Guard, ItemKey, ItemRow, ItemState, Partition, Patch, Print},
     provider::{Delivery, Found, ProviderError, Receipt},
-    resolve::{compare, print},
+    resolve::{Verdict, compare, print},
     stage::Stage,
 };
 use schemas::{
@@ -26,6 +26,8 @@ const ROUNDS_MAX: u32 = 8;
 const FIND_TOLERANCE: Duration = Duration::from_secs(24 * 3600);
 /// A record found there is the claimed one if its start is this near.
 const PRINT_TOLERANCE_MS: u64 = 180_000;
+/// By how much a destination may round a start, ms.
+const ROUNDING_MS: u64 = 4_000;
 
 /// What a visit holds while it sends.
 struct Held {
@@ -452,8 +454,15 @@ fn looks_like(claimed: &Print, found: &Found) -> bool {
 /// Whether the destination holds this very content. Of a first version a good fit is enough where the destination
 /// does not keep all: nothing else was sent. A later one may differ from the one before it by a word.
 fn equal_there(ours: &schemas::record::Record, there: &schemas::record::Record, is_first: bool) -> bool {
-    let fits = || compare(ours, there).score > 0.99 && print(ours).metric == print(there).metric;
-    ours.content() == there.content() || (is_first && fits())
+    ours.content() == there.content() || (is_first && fits(ours, there))
+}
+
+/// Whether a record is ours as a destination that does not keep all would tell it: the same start, but for what is
+/// lost by rounding, the same key metric, and the same in the matcher's eyes.
+fn fits(ours: &schemas::record::Record, there: &schemas::record::Record) -> bool {
+    ours.time.start.0.abs_diff(there.time.start.0) <= ROUNDING_MS
+        && print(ours).metric == print(there).metric
+        && compare(ours, there).verdict == Verdict::Same
 }
 
 /// A claim's token is drawn, not derived: it tells one attempt from another.
