@@ -167,13 +167,18 @@ pub struct Policy<'a> {
 impl Policy<'_> {
     /// Whether these two, which are the same thing, are to be combined.
     fn combines(&self, record: &Record, known: &Record) -> bool {
-        self.combines && is_session(record.data_type) && !self.forbids(record, known)
+        self.combines && is_joined(record) && !self.forbids(record, known)
     }
 
     /// Whether the terms of a source forbid to combine them.
     fn forbids(&self, record: &Record, known: &Record) -> bool {
-        is_session(record.data_type) && (record.policy.no_combining || known.policy.no_combining)
+        is_joined(record) && (record.policy.no_combining || known.policy.no_combining)
     }
+}
+
+/// Whether more than one source may add to a record of this kind: of a single reading there is nothing to join.
+fn is_joined(record: &Record) -> bool {
+    is_session(record.data_type) || matches!(record.body, Body::Series(_)) || merge::is_counted(record)
 }
 
 /// A decision, what it plans and what it counts as.

@@ -246,3 +246,48 @@ async fn a_loop_of_three_accounts_stays_quiet() -> Result<()> {
     assert_eq!(world.effects().map(|it| it.len()), [0, 0], "rounds after the first add nothing");
     world.is_at_rest().await
 }
+
+/// So many steps from one full hour of the day to the next.
+fn steps(user: &str, hour: u32, count: u32) -> Value {
+    let at = |hour: u32| format!("2026-06-20T{hour:02}:00:00Z");
+    json!({
+        "name": format!("users/me/dataTypes/steps/dataPoints/{user}-{hour}"),
+        "dataSource": {"recordingMethod": "PASSIVELY_MEASURED", "platform": "FITBIT"},
+        "steps": {
+            "interval": {
+                "startTime": at(hour), "endTime": at(hour + 1), "startUtcOffset": "7200s", "endUtcOffset": "7200s",
+            },
+            "count": count.to_string(),
+        },
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_band_and_a_phone_that_counted_the_same_walk_come_to_its_steps_and_not_to_the_sum() -> Result<()> {
+    // The band was taken off at four; it says zero for that hour, and the phone was carried.
+    let (band, phone) = ([1_000, 900, 606, 0], [700, 650, 515, 54]);
+    assert_eq!((band.iter().sum::<u32>(), phone.iter().sum::<u32>()), (2_506, 1_919));
+    for order in [[USER, BAND], [BAND, USER]] {
+        let mut world = World::new().await?;
+        world.add_google(BAND).await?;
+        for (user, counts) in [(BAND, band), (USER, phone)] {
+            for (hour, count) in (9..).zip(counts) {
+                world.google.add(user, "steps", steps(user, hour, count));
+            }
+            world.route(&account(user), "files", DataType::Steps).await?;
+        }
+        for _ in 0..2 {
+            for user in order {
+                world.sync(&account(user), &["files"], DataType::Steps).await?;
+            }
+        }
+        let mut counted = Vec::new();
+        for path in world.folder(DataType::Steps).await? {
+            let stored: Value = serde_json::from_slice(&fs::read(path)?)?;
+            counted.push(stored["record"]["body"]["quantity"]["value"].as_f64().context("a count")?);
+        }
+        assert_eq!(counted, [1_000.0, 900.0, 606.0, 54.0], "2,560 steps, each second once");
+        world.is_at_rest().await?;
+    }
+    Ok(())
+}

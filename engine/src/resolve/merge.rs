@@ -11,6 +11,7 @@ mod numbers;
 mod order;
 mod quality;
 mod rows;
+mod series;
 mod sleep;
 mod streams;
 #[cfg(test)]
@@ -18,6 +19,8 @@ mod tests;
 mod track;
 mod words;
 mod workout;
+
+pub(super) use series::is_counted;
 
 use schemas::{
     data_type::DataType,
@@ -197,6 +200,11 @@ fn combine(parts: &[Part<'_>], order: &[usize], policy: &MergePolicy) -> Merged 
     match &parts[order[0]].record.body {
         Body::Workout(_) => workout::merge(parts, order, policy),
         Body::Sleep(_) => sleep::merge(parts, order, policy),
+        Body::Series(_) => series::merge(parts, order, policy),
+        // The person's word on which number counts goes before the union.
+        Body::Quantity(_) if series::is_counted(parts[order[0]].record) && !series::is_chosen(policy) => {
+            series::merge(parts, order, policy)
+        }
         _ => {
             let (rule, note) = order::reason(parts, order, policy);
             alone(parts, order[0], rule, note)

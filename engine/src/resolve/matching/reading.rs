@@ -15,9 +15,23 @@ const READING_MS: u64 = 60_000;
 /// A kilogram of a scale that shows tenths of a pound is off by up to this much, kg.
 const POUND_GRAIN_KG: f64 = 0.0454;
 
+/// A series covers at most one UTC hour: two of one hour are what two devices say of the same time.
+const HOUR_MS: i64 = 3_600_000;
+
+const fn is_series(record: &Record) -> bool {
+    matches!(record.body, Body::Series(_))
+}
+
+const fn hour(record: &Record) -> i64 {
+    record.time.start.0.div_euclid(HOUR_MS)
+}
+
 /// Whether two readings may be one at all, by their times alone.
 pub(super) fn is_candidate(a: &Record, b: &Record) -> bool {
     let apart = a.time.start.0.abs_diff(b.time.start.0);
+    if is_series(a) && is_series(b) {
+        return hour(a) == hour(b);
+    }
     if !is_moment(a) || !is_moment(b) {
         return apart < 1_000 && a.time.end.0.abs_diff(b.time.end.0) < 1_000;
     }
@@ -28,6 +42,10 @@ pub(super) fn is_candidate(a: &Record, b: &Record) -> bool {
 #[expect(clippy::cast_precision_loss, reason = "at most a minute, in ms")]
 pub(super) fn compare(a: &Record, b: &Record) -> Case {
     let mut case = Case::new();
+    if is_series(a) && is_series(b) {
+        case.add("times", SAME_MIN + 4.0, Figures::Text("series of the same hour"));
+        return case;
+    }
     if !is_moment(a) || !is_moment(b) {
         // It is the same one only if it is the same stretch.
         case.add("times", SAME_MIN + 4.0, Figures::Text("the same start and end, to the second"));

@@ -347,7 +347,10 @@ fn settings_that_cannot_be_meant_are_refused() {
     check_refused(json!({"priorities": [reversed]}), "before it begins");
     check_refused(json!({"priorities": [{"provider": "a"}, {"provider": "a"}]}), "priority 2 is there twice");
     check_refused(json!({"priorities": [{"device": ""}]}), "empty device");
-    check_refused(json!({"fields": {"hart_rate": "highest"}}), "\"hart_rate\", which is no field; there are value,");
+    check_refused(
+        json!({"fields": {"hart_rate": "highest"}}),
+        "\"hart_rate\", which is no field; there are start, gps, value,",
+    );
     check_refused(json!({"fields": {"title": "highest"}}), "no number");
     check_refused(json!({"fields": {"title": {"provider": ""}}}), "prefers nobody");
     check_refused(json!({"priorities": vec![json!({"provider": "a"}); 101]}), "at most 100");

@@ -84,7 +84,7 @@ fn rmssd_and_sdnn_are_never_mixed_by_any_function() {
         assert_eq!(merged.issues.iter().map(|it| it.kind).collect::<Vec<_>>(), [IssueKind::OtherType]);
         assert_eq!(of(&pair).pieces, [], "they are not counted");
         assert!(!same_reading(&pair[0].1, &pair[1].1));
-        assert_eq!(crate::resolve::compare(&pair[0].1, &pair[1].1).score, 0.0);
+        assert_eq!(crate::resolve::compare(&pair[0].1, &pair[1].1).verdict, schemas::event::Verdict::Different);
         assert_eq!(nights(&pair.map(|it| it.1)), []);
     }
     let sdnn_first = [(1, both[0].1.clone()), (0, both[1].1.clone())];
