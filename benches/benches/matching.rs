@@ -8,7 +8,7 @@ use schemas::{
 };
 use std::hint::black_box;
 
-/// Records in the window, one every three hours.
+/// Records in the window, one every seventeen hours.
 const N_WINDOW: i64 = 50;
 /// Samples of three hours.
 const N_LONG: i32 = 10_800;
@@ -16,9 +16,9 @@ const N_LONG: i32 = 10_800;
 fn main() {
     let mut criterion = benches::criterion();
     let window: Vec<Record> =
-        (0..N_WINDOW).map(|it| summary(&run(&format!("there-{it}"), it * 10_800 + 7, 600))).collect();
-    // The same as the twenty-fourth, by another device; and the row of it, as an hour before is read back.
-    let one = summary(&run("here", 24 * 10_800 + 40, 600));
+        (0..N_WINDOW).map(|it| summary(&run(&format!("there-{it}"), it * 61_200 + 7, 600))).collect();
+    // One of them, by another device.
+    let one = summary(&run("here", 24 * 61_200 + 40, 600));
     let fits =
         |one: &Record| window.iter().filter(|it| is_candidate(one, it)).map(|it| compare(one, it)).collect::<Vec<_>>();
     let n_same = fits(&one).iter().filter(|it| it.verdict == Verdict::Same).count();

@@ -62,9 +62,14 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Workout `number` of the source: one an hour, shifted by some seconds.
+/// Workout `number` of the source: one an hour, each somewhere else, shifted by some seconds.
 fn run(number: i64, shift: i64) -> Record {
-    let body = Body::Workout(Box::new(workout(N_SAMPLES)));
+    let mut body = workout(N_SAMPLES);
+    let apart = f64::from(i32::try_from(number).expect("few records"));
+    body.distance_m = Some(10_000.0 + 37.0 * apart);
+    body.streams.latitude.0.iter_mut().for_each(|it| *it += 0.01 * apart);
+    body.streams.heart_rate.0.iter_mut().for_each(|it| *it += 7.0 * (apart % 9.0));
+    let body = Body::Workout(Box::new(body));
     record(DataType::Workout, &format!("run-{number}-{shift}"), number * 3_600 + shift, i64::from(N_SAMPLES), body)
 }
 

@@ -1,5 +1,6 @@
 //! `syncwell match`, as a person calls it.
 
+use anyhow::Context;
 use serde_json::{Value, json};
 use std::{
     io::Write,
@@ -7,13 +8,13 @@ use std::{
 };
 
 /// The command with these lines on stdin.
-fn matched(arguments: &[&str], lines: &[&str]) -> Output {
+fn matched(arguments: &[&str], lines: &[&str]) -> anyhow::Result<Output> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_syncwell-under-test"));
     command.args(["match", "--pairs", "-"]).args(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(lines.join("\n").as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
+    let mut child = command.spawn()?;
+    child.stdin.take().context("a pipe")?.write_all(lines.join("\n").as_bytes())?;
+    Ok(child.wait_with_output()?)
 }
 
 fn weighing(at: &str, value: f64) -> Value {
@@ -30,13 +31,13 @@ fn pair(value: f64) -> String {
 
 #[test]
 fn each_pair_is_told_with_its_evidence_and_the_table_comes_last() {
-    let told = matched(&[], &[&pair(81.4), &pair(64.0)]);
+    let told = matched(&[], &[&pair(81.4), &pair(64.0)]).unwrap();
     assert!(told.status.success());
     let text = String::from_utf8(told.stdout).unwrap();
     assert!(text.contains("line 1: same") && text.contains("line 2: different"), "{text}");
     assert!(text.contains("30 s apart") && text.contains("64 and 81.37"), "{text}");
     assert!(text.lines().last().unwrap().starts_with("weights"), "{text}");
-    let told = matched(&["--json"], &[&pair(81.4)]);
+    let told = matched(&["--json"], &[&pair(81.4)]).unwrap();
     let line: Value = serde_json::from_slice(&told.stdout).unwrap();
     assert_eq!((&line["verdict"], &line["label"], &line["line"]), (&json!("same"), &json!("same"), &json!(1)));
 }
@@ -44,7 +45,7 @@ fn each_pair_is_told_with_its_evidence_and_the_table_comes_last() {
 #[test]
 fn a_line_that_cannot_be_read_is_named_and_the_others_go_on() {
     let bad = [r#"{"a": 1}"#, "nonsense", "", &pair(81.4), r#"{"a": {}, "b": {}}"#];
-    let told = matched(&[], &bad);
+    let told = matched(&[], &bad).unwrap();
     assert_eq!(told.status.code(), Some(1));
     let (text, words) = (String::from_utf8(told.stdout).unwrap(), String::from_utf8(told.stderr).unwrap());
     assert!(text.contains("line 4: same"), "{text}");
