@@ -1,10 +1,12 @@
 //! `syncwell demo`: two people, three kinds of accounts, a whole sync in every direction, twice.
 
 pub(super) mod accounts;
+mod devices;
 mod report;
 
 use self::{
     accounts::{PEOPLE, World},
+    devices::Devices,
     report::{Run, worth_explaining},
 };
 use super::{
@@ -85,7 +87,7 @@ impl Demo {
         let config = world.config(directory.to_owned());
         let process = Process::open(&config, connectors::catalog(), Clock::real(), Roles::all()).await?;
         let mut tokens = Vec::new();
-        for (name, ..) in PEOPLE {
+        for name in PEOPLE.map(|it| it.0).into_iter().chain([devices::OWNER.0]) {
             tokens.push(process.make_token(name, ("demo", false), None).await?);
         }
         let client = Client::of(process, "demo").await?;
@@ -102,6 +104,7 @@ impl Demo {
         directory: &std::path::Path,
     ) -> anyhow::Result<()> {
         let mut people = Vec::new();
+        let owner = tokens.last().cloned().context("everybody has a token")?;
         for ((name, athlete, user), token) in PEOPLE.into_iter().zip(tokens) {
             let client = client.with_token(token);
             let strava = grant(&client, "strava", &format!("&athlete={athlete}")).await?;
@@ -118,7 +121,11 @@ impl Demo {
         print::say("second run: the same again");
         let second = self.pass(&people, &jobs, "second").await?;
         let explanation = self.explain(&people, &jobs).await?;
-        self.report(&first, &second, &explanation, directory)
+        print::say(&format!("{} ran with a watch and a band, each with an account of its own", devices::OWNER.0));
+        let devices = Devices::connect(client.with_token(owner), world, directory).await?;
+        let rounds = [devices.round("first").await?, devices.round("second").await?];
+        let joined = devices.explanation().await?;
+        self.report((&first, &second), &explanation, (rounds, &joined), directory)
     }
 
     /// Runs every job and waits for its end.
@@ -175,14 +182,15 @@ impl Demo {
 
     fn report(
         &self,
-        first: &Run,
-        second: &Run,
+        (first, second): (&Run, &Run),
         explanation: &Value,
+        (rounds, joined): ([i64; 2], &Value),
         directory: &std::path::Path,
     ) -> anyhow::Result<()> {
         if self.json {
             return print::json(
-                &json!({"first": first, "second": second, "explanation": explanation, "directory": directory}),
+                &json!({"first": first, "second": second, "explanation": explanation, "directory": directory,
+                    "devices": {"written": rounds, "explanation": joined}}),
             );
         }
         print::data(&first.table());
@@ -195,6 +203,11 @@ impl Demo {
             "something was written the second time: that is a bug\n"
         });
         for it in super::connect::items(explanation) {
+            print::data(&explained(it));
+        }
+        let [once, again] = rounds;
+        print::data(&format!("\ntwo devices, one run: {once} records written, {again} the second time\n"));
+        for it in super::connect::items(joined) {
             print::data(&explained(it));
         }
         print::data("\nthree things to try next:");

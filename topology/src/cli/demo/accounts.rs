@@ -13,6 +13,8 @@ use std::{collections::BTreeMap, net::SocketAddr};
 pub(super) const PEOPLE: [(&str, u64, &str); 2] =
     [("ada", 101, "115500000000000000001"), ("ben", 102, "115500000000000000002")];
 
+/// When the run began that two devices recorded: 2026-06-20, six in the morning UTC.
+const RUN_AT: i64 = 1_781_935_200_000;
 const CLIENT_ID: &str = "24523";
 const CLIENT_SECRET: &str = "client-secret";
 /// A larger tier than the default one, as Strava grants to bigger applications: the demo reads everything twice.
@@ -43,6 +45,13 @@ impl World {
             google.add_user(user);
             google.seed_demo(user, seed + index);
         }
+        let run = google_health::simulator::RecordedRun::new(schemas::time::Instant(RUN_AT), 1_800);
+        let [watch, band] = super::devices::OWNER.1;
+        for user in [watch, band] {
+            google.add_user(user);
+        }
+        google.add_run(watch, "1", &run.by_gps_watch());
+        google.add_run(band, "2", &run.by_heart_rate_band().ahead_by(2_000));
         let strava_at = strava.start(any_port).await.context("start the Strava simulator")?;
         let google_at = google.start(any_port).await.context("start the Google Health simulator")?;
         Ok(Self { google, strava_at, google_at })
