@@ -87,6 +87,7 @@ pub(super) fn profile(class: Delivery) -> Profile {
         limits: Vec::new(),
         body_bytes_max: 1 << 20,
         read_after_write: LAG,
+        reads_back: false,
         overlap: Duration::ZERO,
         history_max: None,
         base_url: "",
