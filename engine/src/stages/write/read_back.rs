@@ -8,20 +8,17 @@ use super::{Job, SKEW_MAX, Write};
 use crate::{
     bus::Unreachable,
     calls::ReadPage,
-    provider::{FetchRequest, Profile, ProviderError, RawPage, What},
+    provider::{FetchRequest, Profile, ProviderError, READ_BACKS_MAX, RawPage, What},
     resolve::losses::{losses, told},
 };
 use schemas::record::Record;
-
-/// How many operations of one page are read back where the provider's limits count the calls.
-const PER_PAGE_MAX: usize = 10;
 
 /// What the destination shows of a record, if it is there.
 type Shown = Result<Option<Record>, ProviderError>;
 
 /// Whether the operation with that many before it in its page is to be read back.
 pub(super) fn is_due(profile: &Profile, n_before: usize) -> bool {
-    profile.reads_back && (profile.limits.is_empty() || n_before < PER_PAGE_MAX)
+    profile.reads_back && (profile.limits.is_empty() || n_before < READ_BACKS_MAX)
 }
 
 impl Write {
