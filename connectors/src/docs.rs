@@ -143,9 +143,11 @@ fn read_back(profile: &Profile) -> String {
             "What was written is read back at once and compared, at most {READ_BACKS_MAX} records of a page: each costs a \
              call."
         ),
-        (false, _) => "What was written is not read back at once: its limits leave no room for that. What it cannot hold \
+        (false, _) => {
+            "What was written is not read back at once: its limits leave no room for that. What it cannot hold \
                        is known before the write and told all the same."
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 

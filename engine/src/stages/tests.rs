@@ -3,6 +3,7 @@
 mod destination;
 mod direct;
 mod faulty;
+mod read_back;
 mod resolve;
 mod restate;
 mod simulation;

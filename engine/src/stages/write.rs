@@ -5,7 +5,7 @@
 
 mod claimed;
 mod direct;
-mod read_back;
+pub(in crate::stages) mod read_back;
 mod restate;
 
 use super::{Tally, made};

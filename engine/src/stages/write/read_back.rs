@@ -17,7 +17,7 @@ use schemas::record::Record;
 type Shown = Result<Option<Record>, ProviderError>;
 
 /// Whether the operation with that many before it in its page is to be read back.
-pub(super) fn is_due(profile: &Profile, n_before: usize) -> bool {
+pub(in crate::stages) fn is_due(profile: &Profile, n_before: usize) -> bool {
     profile.reads_back && (profile.limits.is_empty() || n_before < READ_BACKS_MAX)
 }
 
