@@ -1,7 +1,7 @@
 //! The document that is made from the profiles: `docs/providers.md`.
 
 use crate::catalog;
-use engine::provider::{Access, Auth, Delivery, ISSUES, Limit, Profile, Scope, TypeProfile, Verbs};
+use engine::provider::{Access, Auth, Delivery, ISSUES, Limit, Profile, READ_BACKS_MAX, Scope, TypeProfile, Verbs};
 use std::{fmt::Write, time::Duration};
 
 const INTRO: &str = "\
@@ -128,8 +128,27 @@ fn notes(profile: &Profile) -> Vec<String> {
     if !profile.read_after_write.is_zero() {
         notes.push(format!("What was written may not be readable for {}.", span(profile.read_after_write)));
     }
+    let writes = profile.types.iter().any(|it| it.create.is_some());
+    if writes {
+        notes.push(read_back(profile));
+    }
     notes.push(format!("Answers of more than {} bytes are not read.", profile.body_bytes_max));
     notes
+}
+
+fn read_back(profile: &Profile) -> String {
+    match (profile.reads_back, profile.limits.is_empty()) {
+        (true, true) => "What was written is read back at once and compared.".into(),
+        (true, false) => format!(
+            "What was written is read back at once and compared, at most {READ_BACKS_MAX} records of a page: each costs a \
+             call."
+        ),
+        (false, _) => {
+            "What was written is not read back at once: its limits leave no room for that. What it cannot hold \
+                       is known before the write and told all the same."
+                .to_owned()
+        }
+    }
 }
 
 /// A duration in its greatest whole unit.

@@ -151,6 +151,10 @@ pub trait DataProvider: fmt::Debug + Send + Sync {
 /// The most pages that one window or job may take: an endless page-token loop ends here.
 pub const PAGES_MAX: u32 = 1_000;
 
+/// How many operations of one page are read back where the provider's limits count the calls: all of daily work, and of
+/// a history as many as tell what the provider makes of such records.
+pub const READ_BACKS_MAX: usize = 10;
+
 /// The greatest page, in bytes.
 pub const PAGE_BYTES_MAX: usize = 10 * 1024 * 1024;
 

@@ -8,6 +8,7 @@ mod candidates;
 mod case;
 pub mod entity;
 mod kept;
+pub mod losses;
 mod matching;
 mod merge;
 pub mod policy;
@@ -105,6 +106,8 @@ pub struct Joined {
     pub sources: Vec<Source>,
     /// Which of them won each field and stretch.
     pub fields: Vec<FieldChoice>,
+    /// What of it the destination cannot hold, by field, each with why.
+    pub lost: Vec<String>,
 }
 
 impl Incoming {

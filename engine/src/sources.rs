@@ -9,7 +9,9 @@ use crate::{
     people::People,
     provider::DataProvider,
     resolve::{
-        Joined, Lineage, Part, merge,
+        Joined, Lineage, Part,
+        losses::{losses, told},
+        merge,
         policy::{Policies, as_wanted, rank},
     },
     store::Log,
@@ -118,7 +120,11 @@ impl<'a> Sources<'a> {
             })
         };
         let fields = merged.lineage.iter().filter_map(choice).collect();
-        Ok(Joined { projected, hash, sources, fields })
+        let lost = match &projected {
+            Ok(projected) => told(&losses(&merged.record, projected)),
+            Err(_) => Vec::new(),
+        };
+        Ok(Joined { projected, hash, sources, fields, lost })
     }
 }
 

@@ -13,6 +13,7 @@ mod faults;
 mod imports;
 mod journal;
 mod losses;
+mod lossless;
 mod mappers;
 mod merges;
 mod moves;

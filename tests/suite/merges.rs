@@ -98,6 +98,11 @@ async fn a_watch_and_a_band_become_one_file_with_both() -> Result<()> {
     let read = fit::read(&fs::read(fit_file)?, "")?;
     let Body::Workout(read) = &read.records[0].body else { anyhow::bail!("no workout") };
     assert_eq!(measured(read), (true, true));
+    let counts = |it: &Workout| {
+        let it = &it.streams;
+        [&it.latitude, &it.longitude, &it.altitude, &it.heart_rate, &it.distance].map(|it| it.n_measured())
+    };
+    assert_eq!(counts(read), counts(workout), "every sample is in it");
     // And it stays so.
     world.forget();
     let unchanged = "done; files: 1 skipped unchanged";

@@ -44,6 +44,7 @@ fn profile(id: &'static str, title: &'static str, auth: Auth, read: bool, create
         limits: Vec::new(),
         body_bytes_max: 1024,
         read_after_write: Duration::ZERO,
+        reads_back: false,
         overlap: Duration::ZERO,
         history_max: None,
         base_url: "",

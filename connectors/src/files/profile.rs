@@ -27,6 +27,7 @@ pub(super) fn profile() -> Profile {
         limits: Vec::new(),
         body_bytes_max: FILE_BYTES_MAX,
         read_after_write: Duration::ZERO,
+        reads_back: true,
         overlap: Duration::ZERO,
         history_max: None,
         base_url: "",

@@ -260,6 +260,7 @@ pub(super) fn profile() -> Profile {
         ],
         body_bytes_max: engine::provider::PAGE_BYTES_MAX,
         read_after_write: Duration::from_secs(5),
+        reads_back: true,
         // A wearable that was away for a long weekend brings its records late.
         overlap: Duration::from_secs(72 * 3_600),
         history_max: None,

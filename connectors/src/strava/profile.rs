@@ -53,6 +53,7 @@ pub(super) fn profile() -> Profile {
         // A page holds two answers an activity, as they came.
         body_bytes_max: PAGE_BYTES_MAX / 2 - 1024,
         read_after_write: Duration::from_secs(60),
+        reads_back: false,
         // A watch that was out of reach brings its activities days later, under their own start.
         overlap: Duration::from_secs(72 * 3600),
         history_max: None,

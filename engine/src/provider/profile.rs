@@ -22,6 +22,8 @@ pub struct Profile {
     pub body_bytes_max: usize,
     /// L of the quarantine: how long after a write a read may not yet see it.
     pub read_after_write: Duration,
+    /// Whether what was written is read back at once and compared: not where its limits are too tight for that.
+    pub reads_back: bool,
     /// How far back a range is read again, because records may appear behind the checkpoint.
     pub overlap: Duration,
     /// How far back its data go at all; `None` where there is no limit.

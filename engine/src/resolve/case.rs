@@ -1,6 +1,10 @@
 //! What one record comes to under one policy, given the row that it is.
 
-use super::{Decided, Incoming, Join, Known, Policy, RULE_VERSION, body_name, place, rule_name, summary};
+use super::{
+    Decided, Incoming, Join, Known, Policy, RULE_VERSION, body_name,
+    losses::{losses, told},
+    place, rule_name, summary,
+};
 use crate::{
     item::{ItemKey, ItemRow, ItemState, Plan, Seen},
     provider::TypeProfile,
@@ -283,6 +287,7 @@ impl Case<'_> {
             decision.record = self.incoming.projected().clone().ok().map(|it| Record { state, ..it });
             decision.fields = self.fields(decision.record.as_ref());
             decision.sources = self.sources();
+            decision.lost = self.lost(decision.record.as_ref());
         }
         Decided { decision, plan, seen: None, fate: None, key: self.incoming.key.clone(), noted: None }
     }
@@ -302,6 +307,15 @@ impl Case<'_> {
             ..FieldChoice::default()
         };
         record.map(choice).into_iter().collect()
+    }
+
+    /// What the destination cannot hold of what the sources say.
+    fn lost(&self, to_be: Option<&Record>) -> Vec<String> {
+        match (&self.incoming.join, to_be) {
+            (Join::With(joined), _) => joined.lost.clone(),
+            (Join::Alone | Join::Lost, Some(to_be)) => told(&losses(&self.incoming.record, to_be)),
+            (Join::Alone | Join::Lost, None) => Vec::new(),
+        }
     }
 
     fn sources(&self) -> Vec<Source> {
@@ -337,6 +351,7 @@ impl Case<'_> {
             time: incoming.record.time.clone(),
             record: None,
             sources: Vec::new(),
+            lost: Vec::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod destination;
 mod direct;
 mod faulty;
+mod read_back;
 mod resolve;
 mod restate;
 mod simulation;
@@ -175,6 +176,7 @@ impl Bench {
     async fn event(&self, head: Head, version: i64, time: Span, record: Option<Record>) -> Envelope<Resolved> {
         let decision = Decision {
             sources: Vec::new(),
+            lost: Vec::new(),
             item: ITEM,
             month: month_of(T0),
             data_type: DataType::Workout,

@@ -5,6 +5,7 @@
 
 mod claimed;
 mod direct;
+pub(in crate::stages) mod read_back;
 mod restate;
 
 use super::{Tally, made};
@@ -59,6 +60,10 @@ struct Job<'a> {
     connection: Option<&'a Connection>,
     provider: &'a dyn DataProvider,
     key: ItemKey,
+    /// When this visit of it began.
+    began_at: Instant,
+    /// Whether what was written is read back.
+    reads_back: bool,
     /// How it must end, if it must.
     must_end: Option<Ending>,
 }
@@ -111,6 +116,7 @@ impl Job<'_> {
     }
 
     fn result(&self, fate: Fate, reason: Option<Reason>, row: &ItemRow, external_id: Option<String>) -> Progress {
+        let holds = matches!(fate, Fate::Created | Fate::Updated);
         Progress::Done(OperationResult {
             op: schemas::id::OpId::derived(self.key.partition.destination, self.decision.item, self.decision.version),
             item: self.decision.item,
@@ -124,7 +130,7 @@ impl Job<'_> {
             hash: (!row.hash.is_empty()).then(|| row.hash.clone()),
             external_id,
             owned: row.owned,
-            lost: Vec::new(),
+            lost: if holds { self.decision.lost.clone() } else { Vec::new() },
         })
     }
 }
@@ -152,8 +158,10 @@ impl Stage for Write {
             return Ok(Answer::Reject(Reason::Unsupported));
         };
         let (mut results, mut due): (Vec<OperationResult>, Option<Instant>) = (Vec::new(), None);
-        for decision in decisions.decisions.iter().filter(|it| it.action != Action::Skip) {
-            match self.operation(input, decision, &*provider).await? {
+        let operations = decisions.decisions.iter().filter(|it| it.action != Action::Skip);
+        for (index, decision) in operations.enumerate() {
+            let reads_back = read_back::is_due(provider.profile(), index);
+            match self.operation(input, decision, &*provider, reads_back).await? {
                 Progress::Done(result) => results.push(result),
                 Progress::Due(at) => due = Some(due.map_or(at, |earliest| earliest.min(at))),
             }
@@ -189,6 +197,7 @@ impl Write {
         input: &Envelope<Resolved>,
         decision: &Decision,
         provider: &dyn DataProvider,
+        reads_back: bool,
     ) -> Result<Progress, Unreachable> {
         let resolved = &input.body;
         // Looked at before every claim: what is no longer wanted must end.
@@ -205,6 +214,8 @@ impl Write {
             connection: standing.as_ref().ok(),
             provider,
             key: ItemKey { partition, item: decision.item },
+            began_at: self.accounts.clock.now(),
+            reads_back,
             must_end: cancelled.or(standing.as_ref().err().copied()).map(Ending::ended),
         };
         let Some(row) = self.items.get(&job.key).await? else {
@@ -351,7 +362,11 @@ impl Write {
             tracing::debug!(item = %decision.item, "a newer version was recorded meanwhile");
         }
         let row = self.row(job).await?;
-        Ok(job.result(fate_of(decision.action), None, &row, (!gone).then(|| external_id.to_owned())))
+        let mut progress = job.result(fate_of(decision.action), None, &row, (!gone).then(|| external_id.to_owned()));
+        if let (Progress::Done(result), true, true) = (&mut progress, recorded, owned && !gone) {
+            result.lost.extend(self.read_back(job, external_id).await?);
+        }
+        Ok(progress)
     }
 
     /// What we wrote is found again when it is read back.

@@ -74,6 +74,9 @@ pub struct Decision {
     /// only.
     #[serde(default)]
     pub sources: Vec<Source>,
+    /// What of the record to be the destination cannot hold, by field, each with why.
+    #[serde(default)]
+    pub lost: Vec<String>,
 }
 
 /// What is to be done with an item.

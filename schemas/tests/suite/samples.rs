@@ -435,6 +435,7 @@ fn decisions() -> Decisions {
             sync: sync(),
             event: EventId::root(sync()),
         }],
+        lost: vec!["streams.power: it is not held".into()],
     };
     let bare = Decision {
         action: Action::Skip,
@@ -444,6 +445,7 @@ fn decisions() -> Decisions {
         fields: Vec::new(),
         record: None,
         sources: Vec::new(),
+        lost: Vec::new(),
         ..full.clone()
     };
     Decisions { decisions: vec![full, bare] }

@@ -275,7 +275,13 @@ impl Graph {
         let parts: Vec<Part<'_>> = records.iter().map(|record| Part { record, rank: 0 }).collect();
         let merged = merge(&parts, &MergePolicy::default());
         let hash = format!("{:?}", merged.record.content());
-        Join::With(Box::new(Joined { projected: Ok(merged.record), hash, sources, fields: Vec::new() }))
+        Join::With(Box::new(Joined {
+            projected: Ok(merged.record),
+            hash,
+            sources,
+            fields: Vec::new(),
+            lost: Vec::new(),
+        }))
     }
 
     /// Writes what was decided, as Write does, and notes it in the row.

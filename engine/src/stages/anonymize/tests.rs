@@ -58,6 +58,7 @@ fn profile(policy: Policy) -> Profile {
         limits: Vec::new(),
         body_bytes_max: 0,
         read_after_write: Duration::ZERO,
+        reads_back: false,
         overlap: Duration::ZERO,
         history_max: None,
         base_url: "",
@@ -161,6 +162,7 @@ fn decision(version: i64, record: Option<Record>) -> Decision {
     let data_type = record.as_ref().map_or(DataType::Weight, |it| it.data_type);
     Decision {
         sources: Vec::new(),
+        lost: Vec::new(),
         item,
         month: "2026-08".into(),
         data_type,

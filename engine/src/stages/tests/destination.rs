@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use schemas::{
     data_type::DataType,
     id::ItemId,
-    record::{Policy, Record},
+    record::{Body, Policy, Record},
     time::Instant,
 };
 use std::{
@@ -37,6 +37,8 @@ pub(super) enum Fault {
     /// The first byte leaves `pause` after the check, it is applied `apply` after that, and the answer comes then or is
     /// lost.
     Slow { pause: Duration, apply: Duration, is_lost: bool },
+    /// It is applied, in whole metres.
+    Rounds,
     /// It takes the upload and works on it (class B).
     Pending,
 }
@@ -87,6 +89,7 @@ pub(super) fn profile(class: Delivery) -> Profile {
         limits: Vec::new(),
         body_bytes_max: 1 << 20,
         read_after_write: LAG,
+        reads_back: false,
         overlap: Duration::ZERO,
         history_max: None,
         base_url: "",
@@ -202,6 +205,14 @@ impl Destination {
         Ok(Receipt::Applied { external_id: id })
     }
 
+    fn round_last(&self) {
+        let mut state = self.state();
+        let record = state.changes.last_mut().and_then(|it| it.record.as_mut());
+        if let Some(Body::Workout(workout)) = record.map(|it| &mut it.body) {
+            workout.distance_m = workout.distance_m.map(f64::round);
+        }
+    }
+
     fn next_id(&self) -> String {
         let mut state = self.state();
         state.n_ids += 1;
@@ -223,13 +234,16 @@ impl DataProvider for Destination {
         if let Some(err) = fault {
             return Err(err);
         }
-        let What::Window(window) = request.what else { return Err(ProviderError::NotFound) };
+        let is_wanted = |id: &String, record: &Record| match &request.what {
+            What::Window(window) | What::Look(window) => record.time.interval().overlaps(window),
+            What::Named(ids) => ids.contains(id),
+        };
         let listed = self.held_at(self.clock.now().minus(self.profile.read_after_write));
         let records = listed.into_iter().filter_map(|it| {
-            let mut record = it.record?;
+            let mut record = it.record.filter(|record| is_wanted(&it.id, record))?;
             record.origin = schemas::record::Origin::named("cloud", it.id);
             record.origin.marker = it.item.filter(|_| self.marks).map(|it| it.to_string());
-            record.time.interval().overlaps(&window).then_some(record)
+            Some(record)
         });
         let body = serde_json::to_vec(&records.collect::<Vec<_>>()).unwrap();
         Ok(Page { body: body.into(), content_type: "application/json".into(), next: None, provider_time: None })
@@ -261,6 +275,11 @@ impl DataProvider for Destination {
                 if is_lost || apply > CALL_MAX { answer.and_then(|_| lost()) } else { answer }
             }
             Some(Fault::Says(err)) => Err(err),
+            Some(Fault::Rounds) => {
+                let receipt = self.receive(operation, now)?;
+                self.round_last();
+                Ok(receipt)
+            }
             Some(Fault::Pending) => self
                 .receive(operation, now)
                 .map(|_| Receipt::Pending { handle: "upload".into(), wait: Duration::from_secs(5) }),

@@ -187,7 +187,16 @@ impl Write {
             let is_open = row.version < decision.version
                 && row.planned_version == decision.version
                 && matches!(row.state, ItemState::Planned | ItemState::Sent);
-            let job = Job { input, decision, connection: None, provider: &**provider, key, must_end: None };
+            let job = Job {
+                input,
+                decision,
+                connection: None,
+                provider: &**provider,
+                key,
+                began_at: self.accounts.clock.now(),
+                reads_back: false,
+                must_end: None,
+            };
             if is_open && claims(self.delivery(&job, &row).await?) {
                 n_taken += usize::from(self.claim_for_nobody(&job, &row, self.accounts.clock.now()).await?);
             }
