@@ -70,8 +70,7 @@ pub struct Decision {
     pub time: Span,
     /// The record to be; absent for a deletion or a skip.
     pub record: Option<Record>,
-    /// Every source's record that the record to be is made of, the one that it began with first; empty if there is one
-    /// only.
+    /// Every source's record that the record to be is made of, the one that it began with first.
     #[serde(default)]
     pub sources: Vec<Source>,
     /// What of the record to be the destination cannot hold, by field, each with why.
