@@ -14,6 +14,7 @@ mod imports;
 mod journal;
 mod losses;
 mod mappers;
+mod matrix;
 mod merges;
 mod moves;
 mod policies;
