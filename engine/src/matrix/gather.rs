@@ -7,7 +7,7 @@ use crate::{
     explain::latest_decisions,
     item::{ItemKey, ItemRow, Partition},
     people::{Config, Connection, People},
-    provider::Catalog,
+    provider::{Auth, Catalog},
     resolve::kept,
     store::Store,
 };
@@ -102,7 +102,10 @@ pub(super) async fn gather(
     let mut places: Vec<Place> = Vec::new();
     for connection in people.connections(subject).await? {
         let profile = catalog.get(&connection.provider).map(|it| it.profile());
-        let takes = profile.and_then(|it| it.of(data_type)).is_some_and(|it| it.create.is_some());
+        // What is reached neither by a grant nor at a place of its own only ever gives: files that were imported.
+        let is_reached = profile.is_some_and(|it| it.auth != Auth::None) || connection.base_url.is_some();
+        let makes = profile.and_then(|it| it.of(data_type)).is_some_and(|it| it.create.is_some());
+        let takes = is_reached && makes;
         places.push(Place { connection, takes });
     }
     let name = |it: &Place| (it.connection.provider.clone(), it.connection.account.clone(), it.connection.id);
