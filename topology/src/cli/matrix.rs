@@ -59,7 +59,11 @@ fn table(said: &Value) -> String {
     let connections = items(&said["connections"]);
     let several = |provider: &str| connections.iter().filter(|it| text(it, "provider") == provider).count() > 1;
     let name = |it: &Value| match text(it, "provider") {
-        provider if several(provider) => format!("{provider}/{}", text(it, "account")),
+        // Of a folder its last name is enough: a column is no wider than it must be.
+        provider if several(provider) => {
+            let account = text(it, "account");
+            format!("{provider}/{}", account.rsplit('/').next().unwrap_or(account))
+        }
         provider => provider.to_owned(),
     };
     let head: Vec<String> = [String::from("began at")].into_iter().chain(connections.iter().map(name)).collect();
@@ -107,7 +111,7 @@ mod tests {
         let drawn = table(&said);
         let lines: Vec<Vec<&str>> =
             drawn.lines().map(|it| it.split("  ").map(str::trim).filter(|it| !it.is_empty()).collect()).collect();
-        assert_eq!(lines[0], ["began at", "strava", "files//a", "files//b"]);
+        assert_eq!(lines[0], ["began at", "strava", "files/a", "files/b"]);
         assert_eq!(lines[2], ["2026-06-20T06:00:00Z", "✓ source", "~", "no_config"]);
         assert_eq!(steps(&said).into_iter().collect::<Vec<_>>(), [("no_config", "sync")]);
     }
