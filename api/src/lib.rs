@@ -15,6 +15,7 @@ mod extract;
 mod imports;
 mod jobs;
 mod limits;
+mod matrix;
 mod openapi;
 mod operator;
 mod policies;

@@ -1,8 +1,8 @@
 //! The OpenAPI document, from the handlers.
 
 use crate::{
-    analytics, configs, connections, imports, jobs, operator, problem, providers, records, reviews, stream, system,
-    webhooks,
+    analytics, configs, connections, imports, jobs, matrix, operator, problem, providers, records, reviews, stream,
+    system, webhooks,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -26,6 +26,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         configs::list, configs::put, configs::remove,
         jobs::list, jobs::submit, jobs::status, stream::events,
         imports::import, records::explain, records::of_job,
+        matrix::matrix,
         reviews::list, reviews::answer, reviews::split,
         analytics::get, analytics::put,
         webhooks::hear, webhooks::handshake,

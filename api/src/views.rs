@@ -1,8 +1,10 @@
 //! What clients are told, as JSON. The engine's values in the words of the API.
 
 mod explained;
+mod matrix;
 
 pub use explained::{CandidateView, DecisionView, EvidenceView, ExplanationView, FieldView, SourceView};
+pub use matrix::{CellView, ColumnView, MatrixView, ThingView};
 
 use crate::policies::PoliciesView;
 use engine::{

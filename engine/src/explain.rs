@@ -5,8 +5,10 @@
 
 mod reasons;
 mod unkept;
+mod walk;
 
 pub use reasons::next_step;
+pub(crate) use walk::latest_decisions;
 
 use crate::{
     bus::Unreachable,

@@ -21,6 +21,7 @@ pub mod intake;
 pub mod item;
 mod lanes;
 pub mod limiter;
+pub mod matrix;
 pub mod offsets;
 pub mod people;
 pub mod provider;

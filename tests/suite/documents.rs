@@ -18,6 +18,23 @@ fn the_table_of_providers_is_what_their_profiles_say() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn the_table_of_reasons_is_what_the_code_gives() -> Result<()> {
+    const BEGIN: &str = "<!-- reasons: made by `engine::matrix::reasons_markdown` -->\n\n";
+    const END: &str = "\n<!-- end of reasons -->";
+    let path = root().join("docs/explain.md");
+    let stands = fs::read_to_string(&path).context("read docs/explain.md")?;
+    let (before, rest) = stands.split_once(BEGIN).context("docs/explain.md has a place for the reasons")?;
+    let (table, after) = rest.split_once(END).context("the reasons have an end")?;
+    let made = engine::matrix::reasons_markdown();
+    if std::env::var_os("SYNCWELL_REGENERATE").is_some() {
+        fs::write(&path, format!("{before}{BEGIN}{made}{END}{after}"))?;
+    } else {
+        assert_eq!(table, made, "docs/explain.md is out of date; run this test with SYNCWELL_REGENERATE=1");
+    }
+    Ok(())
+}
+
 /// The fenced block after the marker line.
 fn drawing_in(readme: &str) -> Option<String> {
     let mut lines = readme.lines().skip_while(|it| it.trim() != "<!-- topology -->");

@@ -15,6 +15,7 @@ mod journal;
 mod losses;
 mod lossless;
 mod mappers;
+mod matrix;
 mod merges;
 mod moves;
 mod pairs;

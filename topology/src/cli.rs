@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod import;
 mod jobs;
+mod matrix;
 mod operators;
 mod pairs;
 mod policies;
@@ -91,6 +92,8 @@ pub enum Command {
     Status(jobs::StatusOf),
     /// Says why a record is where it is, or is not.
     Explain(explain::Explain),
+    /// Says of each thing of a type where it is, and where it is not and why.
+    Matrix(matrix::Matrix),
     /// Lists the questions whether two records are one thing, or answers one.
     Reviews(explain::Reviews),
     /// Takes a record apart that was made of several sources' records.
@@ -208,6 +211,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sync(sync) => sync.run(&config?).await,
         Command::Status(status) => status.run(&config?).await,
         Command::Explain(explain) => explain.run(&config?).await,
+        Command::Matrix(matrix) => matrix.run(&config?).await,
         Command::Reviews(reviews) => reviews.run(&config?).await,
         Command::Split(split) => split.run(&config?).await,
         Command::Tail(tail) => tail.run(&config?).await,

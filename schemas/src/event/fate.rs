@@ -125,6 +125,47 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, in the order of the schema.
+    pub const ALL: [Self; 37] = [
+        Self::Other,
+        Self::Unchanged,
+        Self::Foreign,
+        Self::Echo,
+        Self::Stale,
+        Self::DestinationPreferred,
+        Self::DestinationNewer,
+        Self::DeletionKept,
+        Self::NotWritable,
+        Self::CannotUpdate,
+        Self::CannotDelete,
+        Self::Superseded,
+        Self::Withdrawn,
+        Self::AccessRevoked,
+        Self::Disconnected,
+        Self::Cancelled,
+        Self::Erased,
+        Self::Covered,
+        Self::Expired,
+        Self::AttemptsSpent,
+        Self::Malformed,
+        Self::Undecodable,
+        Self::PayloadExpired,
+        Self::Forbidden,
+        Self::ProviderRefused,
+        Self::NotFound,
+        Self::TooManyPages,
+        Self::AnswerLost,
+        Self::Unsupported,
+        Self::SplitOff,
+        Self::Matched,
+        Self::CombiningForbidden,
+        Self::InReview,
+        Self::Filtered,
+        Self::Delayed,
+        Self::ExcludedBefore,
+        Self::RoutedElsewhere,
+    ];
+
     /// Its stable code in JSON, tables and metrics.
     #[must_use]
     pub fn code(self) -> String {

@@ -112,3 +112,11 @@ fn units_ranges_and_kinds_of_body_go_together() {
         assert_eq!(serde_json::to_value(it).unwrap(), json!(it.name()));
     }
 }
+
+#[test]
+fn the_list_of_reasons_is_that_of_the_schema() {
+    let schema = include_str!("../../avro/resolved.v2.avsc");
+    let all: Vec<String> = schemas::event::Reason::ALL.map(|it| format!("\"{}\"", it.code())).into();
+    let squeezed: String = schema.split_whitespace().collect();
+    assert!(squeezed.contains(&format!("[{}]", all.join(","))), "{all:?}");
+}
