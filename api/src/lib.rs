@@ -10,6 +10,7 @@ mod app;
 mod auth;
 mod configs;
 mod connections;
+mod dry_runs;
 mod edge;
 mod extract;
 mod imports;

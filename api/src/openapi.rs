@@ -1,7 +1,7 @@
 //! The OpenAPI document, from the handlers.
 
 use crate::{
-    analytics, configs, connections, imports, jobs, operator, problem, providers, records, reviews, stream, system,
+    analytics, configs, connections, dry_runs, imports, jobs, operator, problem, providers, records, reviews, stream, system,
     webhooks,
 };
 use utoipa::{
@@ -23,7 +23,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         system::healthz, system::readyz, system::metrics,
         providers::list,
         connections::list, connections::start, connections::disconnect, connections::callback,
-        configs::list, configs::put, configs::remove,
+        configs::list, configs::put, configs::remove, dry_runs::dry_run, dry_runs::apply,
         jobs::list, jobs::submit, jobs::status, stream::events,
         imports::import, records::explain, records::of_job,
         reviews::list, reviews::answer, reviews::split,

@@ -3,7 +3,7 @@
 use crate::{
     App, analytics,
     app::{Shared, Web},
-    configs, connections,
+    configs, connections, dry_runs,
     edge::{Pace, bounded, observed, panicked},
     imports, jobs, operator,
     problem::{Code, Problem},
@@ -33,6 +33,8 @@ pub(crate) fn routes() -> Vec<(&'static str, Pace, MethodRouter<Shared>)> {
         ("/v1/connections/{name}", Pace::Provider, post(connections::start).delete(connections::disconnect)),
         ("/v1/connections/{provider}/callback", Pace::Provider, get(connections::callback)),
         ("/v1/sync-configs", Pace::Quick, get(configs::list).put(configs::put)),
+        ("/v1/sync-configs/apply", Pace::Provider, post(dry_runs::apply)),
+        ("/v1/sync-configs/dry-run", Pace::Provider, post(dry_runs::dry_run)),
         ("/v1/sync-configs/{id}", Pace::Quick, delete(configs::remove)),
         ("/v1/sync-jobs", Pace::Quick, get(jobs::list).post(jobs::submit)),
         ("/v1/sync-jobs/{id}", Pace::Quick, get(jobs::status)),
