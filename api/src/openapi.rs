@@ -1,8 +1,8 @@
 //! The OpenAPI document, from the handlers.
 
 use crate::{
-    analytics, configs, connections, dry_runs, imports, jobs, operator, problem, providers, records, reviews, stream, system,
-    webhooks,
+    analytics, configs, connections, dry_runs, imports, jobs, operator, problem, providers, records, reviews, stream,
+    system, webhooks,
 };
 use utoipa::{
     Modify, OpenApi,

@@ -8,6 +8,7 @@ mod crash;
 mod data;
 mod deletions;
 mod documents;
+mod dry_runs;
 mod edits;
 mod faults;
 mod imports;
