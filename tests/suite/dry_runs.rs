@@ -125,7 +125,7 @@ async fn applying_a_plan_does_exactly_what_it_says_and_does_it_once() -> Result<
     assert_eq!(writes(world.google.kit()).len(), 3);
     // The config stands, and the next sync has nothing to do.
     let status = world.sync("strava", &["google_health"], DataType::Workout).await?;
-    assert_eq!(told(&status), "done; google_health: 1 skipped filtered, 3 skipped unchanged");
+    assert_eq!(told(&status), "done; google_health: 3 skipped unchanged, 1 skipped filtered");
     world.is_at_rest().await
 }
 

@@ -14,6 +14,7 @@ use super::{
     Repaired, Replays, Totals,
     overlay::OverRows,
     plan::{Part, plan_hash},
+    shadow::verb_of,
     world::World,
 };
 use crate::{
@@ -126,15 +127,16 @@ struct Trial<'a> {
     proposal: &'a Proposal,
     destination: Destination,
     basis: &'a Basis,
-    /// The sync that would carry it.
-    sync: SyncId,
 }
 
 /// What came out.
 #[derive(Default)]
 struct Outcome {
-    part: Part,
+    /// The parts of the plan, each a sync that would carry it.
+    digests: BTreeMap<SyncId, [u8; 32]>,
     tally: Tally,
+    writes: BTreeMap<(DataType, &'static str), u64>,
+    unlooked: u64,
     records: u64,
     unread: u64,
     /// Pages that hold the records, by type.
@@ -165,27 +167,28 @@ impl Replays {
                 deletes: config.deletes,
             },
             basis: &basis,
-            sync: SyncId::under(SyncId(config.id.0), &name),
         };
-        let world = self.world(&name);
-        let accounts = self.supposing(subject, version, config).await?;
-        let Outcome { part, tally, records, unread, pages } =
-            self.within(&world, (accounts, None), self.try_out(&world, &trial)).await?;
-        let mut calls = self.writes(&part);
+        let Some(mut running) = self.claim(&name).await? else {
+            return Err(PlanError::Impossible("the same dry run is under way; wait for it".into()));
+        };
+        let tried = running.during(Box::pin(self.try_out(&name, &trial, version))).await;
+        running.end().await;
+        let lost = || Unreachable("another process has taken this dry run over".into());
+        let out = tried.ok_or_else(lost)??;
+        let mut calls = writes(&to.provider, &out.writes);
         if proposal.from.is_some() {
-            calls.extend(self.reads((&from, &to), config, &pages));
+            calls.extend(self.reads((&from, &to), config, &out.pages));
         }
-        let digests = BTreeMap::from([(trial.sync, part.digest())]);
         let dry_run = DryRun {
-            plan: plan_hash(&name, &digests),
+            plan: plan_hash(&name, &out.digests),
             made_at: self.now(),
-            records,
-            unread,
+            records: out.records,
+            unread: out.unread,
             read_at: basis.read_at,
-            counts: tally.counts(),
+            counts: out.tally.counts(),
             takes_seconds: self.takes(&calls),
             calls,
-            unlooked: self.unlooked(&part, &basis, &to),
+            unlooked: out.unlooked,
             applied: None,
             name,
             version,
@@ -193,26 +196,13 @@ impl Replays {
             rule_version: RULE_VERSION,
             proposal: proposal.clone(),
         };
-        self.keep(subject, dry_run, &trial, &part).await
-    }
-
-    /// Keeps a plan; one that is kept as it is stays, with what was done of it.
-    async fn keep(
-        &self,
-        subject: &Subject,
-        dry_run: DryRun,
-        trial: &Trial<'_>,
-        part: &Part,
-    ) -> Result<DryRun, PlanError> {
+        // What was done of the same plan stays known.
         let stands = self.people().get::<DryRun>(subject, KIND, &dry_run.plan).await?;
-        if let Some((_, stands)) = &stands
-            && stands.applied.is_some()
-        {
+        if let Some((_, stands)) = stands.as_ref().filter(|it| it.1.applied.is_some()) {
             return Ok(stands.clone());
         }
-        self.put_part(&dry_run.name, subject, (0, trial.sync), part).await?;
-        let version = stands.map_or(0, |it| it.0);
         // Whoever is faster keeps the same.
+        let version = stands.map_or(0, |it| it.0);
         self.people().put(subject, KIND, &dry_run.plan, version, &dry_run, &[]).await?;
         Ok(dry_run)
     }
@@ -231,79 +221,94 @@ impl Replays {
         Ok(accounts)
     }
 
-    /// Decides about every record of the source as it was last read.
-    async fn try_out(&self, world: &World, trial: &Trial<'_>) -> Result<Outcome, PlanError> {
+    /// Decides about every record of the source as it was last read, where the config stands.
+    async fn try_out(&self, name: &str, trial: &Trial<'_>, version: i64) -> Result<Outcome, PlanError> {
+        self.forget_parts(name).await?;
+        let world = self.world(name);
+        let accounts = self.supposing(trial.subject, version, &trial.proposal.config).await?;
+        self.within(&world, (accounts, None), self.decide_all(&world, trial)).await
+    }
+
+    async fn decide_all(&self, world: &World, trial: &Trial<'_>) -> Result<Outcome, PlanError> {
         let subject = trial.subject;
         let latest = self.last_shown(trial).await?;
         let mut out =
             Outcome { records: latest.n_records(), unread: latest.unread, pages: latest.pages(), ..Outcome::default() };
-        let (mut totals, nothing) = (Totals::default(), BTreeSet::new());
-        for (sync, pages) in trial.basis.by_sync() {
+        let (mut totals, mut keys) = (Totals::default(), Vec::new());
+        for (number, (sync, pages)) in (0..).zip(trial.basis.by_sync()) {
             let events = self.asked_again(world, trial, &latest, &pages).await?;
             if events.is_empty() {
                 continue;
             }
             world.run(subject, sync, events).await?;
-            for event in world.overlay.store.log.events(subject, sync).await? {
-                if event.topic.kind != Kind::Resolved {
-                    continue;
-                }
-                let mut resolved: Envelope<Resolved> = event.event()?;
-                for it in &resolved.body.counts {
-                    out.tally.add_many(it.data_type, it.fate, it.reason, it.count);
-                }
-                let id = EventId::derived(resolved.head.cause, &world.name, 0);
-                resolved.head = Head { id, sync: trial.sync, mode: Mode::Live, ..resolved.head };
-                self.decided(world, resolved, &nothing, (&mut out.part, &mut totals)).await?;
+            let carrier = SyncId::under(SyncId(trial.proposal.config.id.0), &format!("{}/{sync}", world.name));
+            let part = self.part_of(world, (subject, sync, carrier), &mut out.tally).await?;
+            if !part.is_empty() {
+                self.put_part(&world.name, subject, (number, carrier), &part).await?;
+                keys.push((number, carrier));
             }
             world.overlay.forget_events();
         }
-        self.leave_last(world, subject, &mut out.part, &mut totals).await?;
-        for operation in out.part.decided.iter().flat_map(|it| &it.operations) {
-            let fate = match operation.decision.action {
+        for key in keys {
+            let Some(mut part) = self.part(&world.name, subject, key).await? else { continue };
+            self.leave_last(world, subject, &mut part, &mut totals).await?;
+            self.count(trial, &part, &mut out);
+            if part.is_empty() {
+                self.forget_part(&world.name, subject, key).await?;
+                continue;
+            }
+            self.put_part(&world.name, subject, key, &part).await?;
+            out.digests.insert(key.1, part.digest());
+        }
+        Ok(out)
+    }
+
+    /// What was decided of the pages of a sync, as the events of the sync that would carry it.
+    async fn part_of(
+        &self,
+        world: &World,
+        (subject, sync, carrier): (&Subject, SyncId, SyncId),
+        tally: &mut Tally,
+    ) -> Result<Part, Unreachable> {
+        let (mut part, mut totals, nothing) = (Part::default(), Totals::default(), BTreeSet::new());
+        for event in world.overlay.store.log.events(subject, sync).await? {
+            if event.topic.kind != Kind::Resolved {
+                continue;
+            }
+            let mut resolved: Envelope<Resolved> = event.event()?;
+            for it in &resolved.body.counts {
+                tally.add_many(it.data_type, it.fate, it.reason, it.count);
+            }
+            let id = EventId::derived(resolved.head.cause, &world.name, 0);
+            resolved.head = Head { id, sync: carrier, mode: Mode::Live, ..resolved.head };
+            self.decided(world, resolved, &nothing, (&mut part, &mut totals)).await?;
+        }
+        Ok(part)
+    }
+
+    /// Counts the operations of a part.
+    fn count(&self, trial: &Trial<'_>, part: &Part, out: &mut Outcome) {
+        let provider = &trial.destination.account.provider;
+        let looks = |of: DataType| self.profile(provider).and_then(|it| it.of(of)).is_some_and(|it| it.look && it.read);
+        for operation in part.decided.iter().flat_map(|it| &it.operations) {
+            let decision = &operation.decision;
+            let fate = match decision.action {
                 Action::Create => Fate::Created,
                 Action::Update => Fate::Updated,
                 Action::Delete => Fate::Deleted,
                 Action::Skip => Fate::Skipped,
             };
-            out.tally.add(operation.decision.data_type, fate, None);
+            out.tally.add(decision.data_type, fate, None);
+            let calls = out.writes.entry((decision.data_type, verb_of(decision.action))).or_default();
+            *calls += self.cost(provider, decision);
+            let was_looked_at = trial.basis.was_looked_at(decision.data_type, decision.time.start);
+            let is_unlooked = decision.action == Action::Create && looks(decision.data_type) && !was_looked_at;
+            out.unlooked += u64::from(is_unlooked);
         }
-        Ok(out)
     }
 
     fn profile(&self, provider: &str) -> Option<&Profile> {
         self.accounts.catalog.get(provider).map(|it| it.profile())
-    }
-
-    /// How many records a plan makes where nobody has looked whether they are there.
-    fn unlooked(&self, part: &Part, basis: &Basis, to: &Connection) -> u64 {
-        let looks =
-            |of: DataType| self.profile(&to.provider).and_then(|it| it.of(of)).is_some_and(|it| it.look && it.read);
-        let is_unlooked = |it: &&super::plan::Operation| {
-            let (of, at) = (it.decision.data_type, it.decision.time.start);
-            it.decision.action == Action::Create && looks(of) && !basis.was_looked_at(of, at)
-        };
-        part.decided.iter().flat_map(|it| &it.operations).filter(is_unlooked).count() as u64
-    }
-
-    /// The writes of a plan.
-    fn writes(&self, part: &Part) -> Vec<Calls> {
-        let mut all: BTreeMap<(String, DataType, &str), u64> = BTreeMap::new();
-        for decided in &part.decided {
-            let provider = &decided.body.destination.account.provider;
-            for operation in &decided.operations {
-                let verb = super::shadow::verb_of(operation.decision.action);
-                let key = (provider.clone(), operation.decision.data_type, verb);
-                *all.entry(key).or_default() += self.cost(provider, &operation.decision);
-            }
-        }
-        let calls = |((provider, data_type, verb), count): ((String, DataType, &str), u64)| Calls {
-            provider,
-            data_type,
-            verb: verb.to_owned(),
-            count,
-        };
-        all.into_iter().map(calls).collect()
     }
 
     /// The reads that a backfill takes at least: as many pages as it took before, and a look where others write too.
@@ -355,6 +360,17 @@ impl Replays {
         }
         Ok(())
     }
+}
+
+/// The writes of a plan.
+fn writes(provider: &str, of: &BTreeMap<(DataType, &'static str), u64>) -> Vec<Calls> {
+    let calls = |((data_type, verb), count): (&(DataType, &'static str), &u64)| Calls {
+        provider: provider.to_owned(),
+        data_type: *data_type,
+        verb: (*verb).to_owned(),
+        count: *count,
+    };
+    of.iter().map(calls).collect()
 }
 
 /// The name of a dry run: what it is of, and what it rests on.

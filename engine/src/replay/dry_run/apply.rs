@@ -6,15 +6,12 @@ use crate::{
     item::{ItemKey, Partition},
     replay::{
         Repaired, Replays,
-        plan::{Part, plan_hash},
+        plan::{Part, PartKey, plan_hash},
         repair::Stands,
     },
     resolve::RULE_VERSION,
 };
-use schemas::{
-    event::Mode,
-    id::{Subject, SyncId},
-};
+use schemas::{event::Mode, id::Subject};
 use std::collections::BTreeMap;
 
 impl Replays {
@@ -44,7 +41,7 @@ impl Replays {
         if dry_run.applied.is_some() {
             return Ok(dry_run);
         }
-        let (sync, part) = self.unmoved(subject, &dry_run).await?;
+        let keys = self.unmoved(subject, &dry_run).await?;
         if dry_run.unlooked > 0 && !even_unlooked {
             return Err(PlanError::Impossible(format!(
                 "{} of the records would be made where nobody has looked whether the destination has them already; put \
@@ -55,7 +52,10 @@ impl Replays {
         self.audit.note_of(subject, who, "dry run apply", plan.to_owned()).await?;
         self.put_proposed(subject, &dry_run).await?;
         let mut done = Repaired { by: who.into(), at: self.now(), ..Repaired::default() };
-        self.apply(subject, sync, part, (Mode::Live, &mut done)).await?;
+        for key in keys {
+            let Some(part) = self.part(&dry_run.name, subject, key).await? else { continue };
+            self.apply(subject, key.1, part, (Mode::Live, &mut done)).await?;
+        }
         dry_run.applied = Some(done);
         loop {
             let stands = self.people().get::<DryRun>(subject, KIND, plan).await?;
@@ -69,8 +69,8 @@ impl Replays {
         }
     }
 
-    /// The plan, if all that it rests on stands as it did.
-    async fn unmoved(&self, subject: &Subject, dry_run: &DryRun) -> Result<(SyncId, Part), PlanError> {
+    /// The parts of the plan, if all that it rests on stands as it did.
+    async fn unmoved(&self, subject: &Subject, dry_run: &DryRun) -> Result<Vec<PartKey>, PlanError> {
         let moved =
             |what: &str| PlanError::Moved(format!("{what} since the dry run; do it again, and apply the new plan"));
         if self.now().since(dry_run.made_at) > AGE_MAX {
@@ -88,17 +88,20 @@ impl Replays {
         if self.basis(subject, config).await?.digest != dry_run.basis {
             return Err(moved("the source was read, or the destination looked at,"));
         }
-        let gone = || moved("a part of the plan is gone");
-        let (_, key) = self.parts(&dry_run.name).await?.pop().ok_or_else(gone)?;
-        let part = self.part(&dry_run.name, subject, key).await?.ok_or_else(gone)?;
-        if plan_hash(&dry_run.name, &BTreeMap::from([(key.1, part.digest())])) != dry_run.plan {
-            return Err(gone());
+        let (mut keys, mut digests, mut n_moved) = (Vec::new(), BTreeMap::new(), 0);
+        for (_, key) in self.parts(&dry_run.name).await? {
+            let Some(part) = self.part(&dry_run.name, subject, key).await? else { continue };
+            digests.insert(key.1, part.digest());
+            keys.push(key);
+            n_moved += self.n_moved(subject, &part).await?;
         }
-        let n_moved = self.n_moved(subject, &part).await?;
+        if plan_hash(&dry_run.name, &digests) != dry_run.plan {
+            return Err(moved("a part of the plan is gone, or it came out otherwise"));
+        }
         if n_moved > 0 {
             return Err(moved(&format!("{n_moved} of the records have changed at the destination")));
         }
-        Ok((key.1, part))
+        Ok(keys)
     }
 
     /// How many items of a plan are not as they were when it was made.
