@@ -23,6 +23,7 @@ pub mod problem;
 mod providers;
 mod records;
 mod reviews;
+mod rewinds;
 mod routes;
 mod serve;
 mod shares;

@@ -7,7 +7,7 @@ use crate::{
     edge::{Pace, bounded, observed, panicked},
     imports, jobs, operator,
     problem::{Code, Problem},
-    providers, records, reviews,
+    providers, records, reviews, rewinds,
     serve::Stop,
     stream, system, webhooks,
 };
@@ -31,6 +31,7 @@ pub(crate) fn routes() -> Vec<(&'static str, Pace, MethodRouter<Shared>)> {
         ("/v1/providers", Pace::Quick, get(providers::list)),
         ("/v1/connections", Pace::Quick, get(connections::list)),
         ("/v1/connections/{name}", Pace::Provider, post(connections::start).delete(connections::disconnect)),
+        ("/v1/connections/{id}/rewind", Pace::Provider, post(rewinds::rewind)),
         ("/v1/connections/{provider}/callback", Pace::Provider, get(connections::callback)),
         ("/v1/sync-configs", Pace::Quick, get(configs::list).put(configs::put)),
         ("/v1/sync-configs/apply", Pace::Provider, post(dry_runs::apply)),

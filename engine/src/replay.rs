@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`Selection`] and `select.rs` (what of the log), `shadow.rs` (the same stages in a world of their
 //! own, over `overlay.rs`), `diff.rs` and `plan.rs` (what would come out differently, and what would follow), `repair.rs`
-//! (exactly that plan, done); then `dry_run.rs` (what a person's config would do). A replay never calls a provider to read, never moves a checkpoint, and what it writes is
+//! (exactly that plan, done); then `dry_run.rs` (what a person's config would do) and `rewind.rs`
+//! (a destination brought back to a moment). A replay never calls a provider to read, never moves a checkpoint, and what it writes is
 //! a new version of an item, once.
 
 mod diff;
@@ -13,6 +14,7 @@ mod overlay;
 mod plan;
 mod remap;
 mod repair;
+mod rewind;
 mod select;
 mod shadow;
 mod world;
@@ -23,6 +25,7 @@ pub use self::{
     foresee::Foresee,
     plan::{Left, Planned, Totals},
     remap::{Originals, Remap},
+    rewind::Rewound,
     select::{From, Place, Refused, Selection},
 };
 pub(crate) use self::{repair::replayed, select::topic_of};

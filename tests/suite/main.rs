@@ -20,6 +20,7 @@ mod moves;
 mod policies;
 mod replays;
 mod restarts;
+mod rewinds;
 mod roles;
 mod source;
 mod two_accounts;

@@ -13,6 +13,7 @@ mod operators;
 mod policies;
 pub mod print;
 mod replays;
+mod rewinds;
 mod schemas;
 mod store;
 mod topics;
@@ -91,6 +92,8 @@ pub enum Command {
     DryRun(dry_runs::DryRun),
     /// Puts the config of a dry run, and does exactly what its plan says.
     Apply(dry_runs::Apply),
+    /// Brings what was written to a connection back to a moment.
+    Rewind(rewinds::Rewind),
     /// Says how a sync stands, or lists the latest.
     Status(jobs::StatusOf),
     /// Says why a record is where it is, or is not.
@@ -210,6 +213,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sync(sync) => sync.run(&config?).await,
         Command::DryRun(dry_run) => dry_run.run(&config?).await,
         Command::Apply(apply) => apply.run(&config?).await,
+        Command::Rewind(rewind) => rewind.run(&config?).await,
         Command::Status(status) => status.run(&config?).await,
         Command::Explain(explain) => explain.run(&config?).await,
         Command::Reviews(reviews) => reviews.run(&config?).await,
