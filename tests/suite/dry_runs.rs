@@ -1,6 +1,10 @@
 //! What a config would do is said before it does it; then it does exactly that, or nothing.
 
-use crate::{data::run, journal::writes};
+use crate::{
+    data::run,
+    journal::writes,
+    merges::{BAND, account, both, held, measured, one_run_of_two_devices},
+};
 use anyhow::{Context, Result, ensure};
 use schemas::data_type::DataType;
 use serde_json::{Value, json};
@@ -202,4 +206,27 @@ async fn a_plan_that_was_cut_off_is_applied_to_its_end_when_it_is_applied_again(
     world.is_at_rest().await?;
     assert_eq!(names(&world), ["Number 18 (Strava)", "Number 19 (Strava)", "Number 20"]);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_several_sources_have_of_one_run_is_put_together_in_a_dry_run_as_in_a_sync() -> Result<()> {
+    let mut world = one_run_of_two_devices().await?;
+    both(&mut world).await?;
+    world.is_at_rest().await?;
+    let way = (account(BAND), "files");
+    let way = (way.0.as_str(), way.1);
+    let found = dry_run(&world, way, &json!({"deletes": "mirror"})).await?;
+    assert_eq!((in_words(&found).as_str(), &found["calls"]), ("1 skipped unchanged", &json!([])), "{found}");
+    // What the band says of its own record differs: the run is made of both again.
+    let hiking = json!({"deletes": "mirror", "policies": {"rules": [
+        {"name": "all hikes", "then": {"retype": {"sport": "hiking"}}}]}});
+    let found = dry_run(&world, way, &hiking).await?;
+    let (status, applied) = apply(&world, &found).await?;
+    assert_eq!(status, 202, "{applied}");
+    world.is_at_rest().await?;
+    let all = held(&world).await?;
+    assert_eq!((all.len(), measured(&all[0].1)), (1, (true, true)), "neither loses what the other has");
+    let status = world.sync(&account(BAND), &["files"], DataType::Workout).await?;
+    assert_eq!(told(&status), "done; files: 1 skipped unchanged", "nothing is left to do");
+    world.is_at_rest().await
 }

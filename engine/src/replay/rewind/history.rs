@@ -86,7 +86,7 @@ impl Replays {
     ) -> Result<BTreeMap<ItemId, Past>, Unreachable> {
         let log = &self.runner.store.log;
         let ever = Interval { from: Instant(i64::MIN), to: Instant(i64::MAX) };
-        let (mut past, mut after) = (BTreeMap::new(), None);
+        let (mut past, mut after): (BTreeMap<ItemId, Past>, _) = (BTreeMap::new(), None);
         loop {
             let steps = log.scan(ever, Some(subject), after, STEPS_MAX).await?;
             let Some(last) = steps.last() else { break };
@@ -122,7 +122,7 @@ impl Replays {
                 let Some(sealed) = sealed.filter(|_| body.side == Side::Source) else { return Ok(()) };
                 let opened = self.contents.open_value::<Decisions>(subject, &sealed).await?.unwrap_or_default();
                 for it in opened.decisions.into_iter().filter(|it| it.action != Action::Skip) {
-                    let of = past.entry(it.item).or_insert_with(Past::default);
+                    let of = past.entry(it.item).or_default();
                     of.month = it.month;
                     let decided = Decided { sync: head.sync, event: head.id, at: head.at };
                     // The same version may be said again: when it was first said is what counts.
@@ -139,7 +139,7 @@ impl Replays {
                 let opened = self.contents.open_value::<Results>(subject, &sealed).await?;
                 for it in opened.map(|it| it.results).unwrap_or_default() {
                     if matches!(it.fate, Fate::Created | Fate::Updated | Fate::Deleted) {
-                        let of = past.entry(it.item).or_insert_with(Past::default);
+                        let of = past.entry(it.item).or_default();
                         of.month = it.month;
                         let is_gone = it.action == Action::Delete;
                         let hash = it.hash.unwrap_or_default();
