@@ -49,6 +49,13 @@ pub(crate) struct PutConfig {
     enabled: bool,
 }
 
+impl From<PutConfig> for ConfigCommand {
+    fn from(it: PutConfig) -> Self {
+        let PutConfig { source, destination, data_types, rule, deletes, policies, enabled } = it;
+        Self { source, destination, data_types, rule, deletes, policies, enabled }
+    }
+}
+
 const fn yes() -> bool {
     true
 }
@@ -72,9 +79,7 @@ pub(crate) async fn put(
     Person(subject): Person,
     Json(body): Json<PutConfig>,
 ) -> Result<axum::Json<ConfigView>, Problem> {
-    let PutConfig { source, destination, data_types, rule, deletes, policies, enabled } = body;
-    let command = ConfigCommand { source, destination, data_types, rule, deletes, policies, enabled };
-    let (_, config) = web.app.connect.configure(&subject, &command).await?;
+    let (_, config) = web.app.connect.configure(&subject, &body.into()).await?;
     Ok(axum::Json(config.into()))
 }
 

@@ -1,8 +1,8 @@
 //! The OpenAPI document, from the handlers.
 
 use crate::{
-    analytics, configs, connections, imports, jobs, matrix, operator, problem, providers, records, reviews, stream,
-    system, webhooks,
+    analytics, configs, connections, dry_runs, imports, jobs, matrix, operator, problem, providers, records, reviews,
+    rewinds, stream, system, webhooks,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -23,7 +23,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         system::healthz, system::readyz, system::metrics,
         providers::list,
         connections::list, connections::start, connections::disconnect, connections::callback,
-        configs::list, configs::put, configs::remove,
+        rewinds::rewind,
+        configs::list, configs::put, configs::remove, dry_runs::dry_run, dry_runs::apply,
         jobs::list, jobs::submit, jobs::status, stream::events,
         imports::import, records::explain, records::of_job,
         matrix::matrix,

@@ -4,7 +4,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use engine::{bus::Unreachable, intake::Refusal};
+use engine::{bus::Unreachable, intake::Refusal, replay::PlanError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::{
@@ -46,6 +46,8 @@ pub enum Code {
     KeyReused,
     /// What is asked for cannot work.
     Impossible,
+    /// What the command rests on has moved since: nothing was done.
+    Moved,
     /// The account must be connected again first.
     NeedsReauth,
     /// The person did not grant access.
@@ -64,7 +66,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Unauthorized,
         Self::Forbidden,
         Self::NotFound,
@@ -80,6 +82,7 @@ impl Code {
         Self::KeyInvalid,
         Self::KeyReused,
         Self::Impossible,
+        Self::Moved,
         Self::NeedsReauth,
         Self::GrantDenied,
         Self::NotBelieved,
@@ -114,6 +117,7 @@ impl Code {
                 ("key_reused", StatusCode::UNPROCESSABLE_ENTITY, "the idempotency key was used for another command")
             }
             Self::Impossible => ("impossible", StatusCode::UNPROCESSABLE_ENTITY, "this cannot work"),
+            Self::Moved => ("moved", StatusCode::CONFLICT, "what this rests on has moved; nothing was done"),
             Self::NeedsReauth => ("needs_reauth", StatusCode::CONFLICT, "the account must be connected again"),
             Self::GrantDenied => ("grant_denied", StatusCode::FORBIDDEN, "access was not granted"),
             Self::NotBelieved => ("not_believed", StatusCode::UNAUTHORIZED, "the notification is not believed"),
@@ -226,6 +230,18 @@ impl From<Refusal> for Problem {
             Refusal::Busy(what) => return busy(what),
         };
         Self::new(code, refusal.to_string())
+    }
+}
+
+impl From<PlanError> for Problem {
+    fn from(err: PlanError) -> Self {
+        let code = match &err {
+            PlanError::NotFound(_) => Code::NotFound,
+            PlanError::Impossible(_) => Code::Impossible,
+            PlanError::Moved(_) => Code::Moved,
+            PlanError::Unreachable(err) => return busy(&err.0),
+        };
+        Self::new(code, err.to_string())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod connecting;
 mod document;
+mod dry_runs;
 mod edges;
 mod jobs;
 mod provider;

@@ -205,6 +205,27 @@ impl Connect {
     /// # Errors
     /// [`Refusal::Impossible`] with the reason and what would work.
     pub async fn configure(&self, subject: &Subject, command: &ConfigCommand) -> Result<(i64, Config), Refusal> {
+        let config = self.proposed(subject, command).await?;
+        let people = &self.accounts.people;
+        loop {
+            let stands = people.config(subject, config.id).await?;
+            if let Some((version, before)) = &stands
+                && *before == config
+            {
+                return Ok((*version, config));
+            }
+            let version = stands.map_or(0, |it| it.0);
+            if people.put_config(subject, version, &config).await? {
+                return Ok((version + 1, config));
+            }
+        }
+    }
+
+    /// The config that a command would make, if it can work.
+    ///
+    /// # Errors
+    /// [`Refusal::Impossible`] with the reason and what would work.
+    pub async fn proposed(&self, subject: &Subject, command: &ConfigCommand) -> Result<Config, Refusal> {
         let people = &self.accounts.people;
         let find = async |id: ConnectionId| {
             let found = people.connection(subject, id).await?;
@@ -219,7 +240,7 @@ impl Connect {
         }
         command.policies.check().map_err(Refusal::Impossible)?;
         self.check_routes(subject, command).await?;
-        let config = Config {
+        Ok(Config {
             id: ConfigId::derived(subject, source.id, destination.id),
             source: source.id,
             destination: destination.id,
@@ -228,19 +249,7 @@ impl Connect {
             deletes: command.deletes,
             policies: command.policies.clone(),
             enabled: command.enabled,
-        };
-        loop {
-            let stands = people.config(subject, config.id).await?;
-            if let Some((version, before)) = &stands
-                && *before == config
-            {
-                return Ok((*version, config));
-            }
-            let version = stands.map_or(0, |it| it.0);
-            if people.put_config(subject, version, &config).await? {
-                return Ok((version + 1, config));
-            }
-        }
+        })
     }
 
     /// Refuses to route records to where nothing would bring them.

@@ -2,6 +2,8 @@
 
 mod bucket;
 
+pub(crate) use self::bucket::cold_max;
+
 use self::bucket::{Bucket, Change, Known, window_of};
 use crate::{
     bus::Unreachable,

@@ -2,24 +2,30 @@
 //!
 //! Read in this order: [`Selection`] and `select.rs` (what of the log), `shadow.rs` (the same stages in a world of their
 //! own, over `overlay.rs`), `diff.rs` and `plan.rs` (what would come out differently, and what would follow), `repair.rs`
-//! (exactly that plan, done). A replay never calls a provider to read, never moves a checkpoint, and what it writes is
+//! (exactly that plan, done); then `dry_run.rs` (what a person's config would do) and `rewind.rs`
+//! (a destination brought back to a moment). A replay never calls a provider to read, never moves a checkpoint, and what it writes is
 //! a new version of an item, once.
 
 mod diff;
+mod dry_run;
 mod foresee;
 mod lease;
 mod overlay;
 mod plan;
 mod remap;
 mod repair;
+mod rewind;
 mod select;
 mod shadow;
+mod world;
 
 pub use self::{
     diff::{FieldChange, RecordChange, RecordChangeKind},
+    dry_run::{Calls, DryRun, PlanError, Proposal},
     foresee::Foresee,
     plan::{Left, Planned, Totals},
     remap::{Originals, Remap},
+    rewind::Rewound,
     select::{From, Place, Refused, Selection},
 };
 pub(crate) use self::{repair::replayed, select::topic_of};
@@ -29,7 +35,6 @@ use crate::{
     store::Store, topology::Topology,
 };
 use schemas::{
-    event::Mode,
     id::{Subject, SyncId},
     time::Instant,
 };
@@ -121,7 +126,7 @@ pub struct Replay {
 }
 
 /// What a repair has done.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repaired {
     /// Who asked.
     pub by: String,
@@ -212,6 +217,3 @@ impl Replays {
 pub fn sync_of(original: SyncId, name: &str) -> SyncId {
     SyncId::under(original, &format!("replay/{name}"))
 }
-
-/// The mode of what a repair publishes.
-const REPAIR: Mode = Mode::Repair;

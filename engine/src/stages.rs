@@ -14,6 +14,8 @@ pub use resolve::Resolve;
 pub use settle::Settle;
 pub use write::Write;
 
+pub(crate) use resolve::gone::surely_read;
+
 use crate::{
     bus::Unreachable,
     clock::Clock,
@@ -54,18 +56,18 @@ fn after_read_error<I, O>(err: &ProviderError, clock: &Clock) -> Answer<I, O> {
 
 /// Counts by type, fate and reason, in a stable order.
 #[derive(Debug, Default)]
-struct Tally(BTreeMap<(DataType, Fate, Option<Reason>), i64>);
+pub(crate) struct Tally(BTreeMap<(DataType, Fate, Option<Reason>), i64>);
 
 impl Tally {
-    fn add(&mut self, data_type: DataType, fate: Fate, reason: Option<Reason>) {
+    pub(crate) fn add(&mut self, data_type: DataType, fate: Fate, reason: Option<Reason>) {
         self.add_many(data_type, fate, reason, 1);
     }
 
-    fn add_many(&mut self, data_type: DataType, fate: Fate, reason: Option<Reason>, count: i64) {
+    pub(crate) fn add_many(&mut self, data_type: DataType, fate: Fate, reason: Option<Reason>, count: i64) {
         *self.0.entry((data_type, fate, reason)).or_default() += count;
     }
 
-    fn counts(&self) -> Vec<Count> {
+    pub(crate) fn counts(&self) -> Vec<Count> {
         let count = |((data_type, fate, reason), count): (&(DataType, Fate, Option<Reason>), &i64)| Count {
             data_type: *data_type,
             fate: *fate,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use topology::{backends, config::Config};
 
 /// What replays and tokens keep of themselves, among the rows.
-const OWN: [&str; 3] = ["replay", "audit", "access_token"];
+const OWN: [&str; 4] = ["replay", "dry_run", "audit", "access_token"];
 /// What belongs to the processes and not to their data.
 const OF_PROCESSES: [&str; 3] = ["migrations", "migration_lock", "timer_leases"];
 

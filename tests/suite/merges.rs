@@ -15,16 +15,16 @@ use std::{fs, path::PathBuf};
 use tests::{USER, World, at, told};
 
 /// The account of the heart-rate band; the watch with GPS is [`USER`]'s.
-const BAND: &str = "115500000000000000017";
+pub(crate) const BAND: &str = "115500000000000000017";
 const SECONDS: u32 = 1_800;
 
-fn account(user: &str) -> String {
+pub(crate) fn account(user: &str) -> String {
     format!("google_health/{user}")
 }
 
 /// A person who ran once, with a watch and a band, each of which brings the run to a Google account of its own; both
 /// are carried into one folder.
-async fn one_run_of_two_devices() -> Result<World> {
+pub(crate) async fn one_run_of_two_devices() -> Result<World> {
     let mut world = World::new().await?;
     world.add_google(BAND).await?;
     let run = RecordedRun::new(at("2026-06-20T06:00:00Z"), SECONDS);
@@ -36,14 +36,14 @@ async fn one_run_of_two_devices() -> Result<World> {
     Ok(world)
 }
 
-async fn both(world: &mut World) -> Result<[String; 2]> {
+pub(crate) async fn both(world: &mut World) -> Result<[String; 2]> {
     let watch = world.sync(&account(USER), &["files"], DataType::Workout).await?;
     let band = world.sync(&account(BAND), &["files"], DataType::Workout).await?;
     Ok([told(&watch), told(&band)])
 }
 
 /// The workouts in the folder, as their JSON has them.
-async fn held(world: &World) -> Result<Vec<(String, Workout)>> {
+pub(crate) async fn held(world: &World) -> Result<Vec<(String, Workout)>> {
     let mut all = Vec::new();
     for path in world.folder(DataType::Workout).await? {
         let stored: Value = serde_json::from_slice(&fs::read(path)?)?;
@@ -55,7 +55,7 @@ async fn held(world: &World) -> Result<Vec<(String, Workout)>> {
 }
 
 /// How many samples of position and of heart rate a workout has.
-fn measured(workout: &Workout) -> (bool, bool) {
+pub(crate) fn measured(workout: &Workout) -> (bool, bool) {
     (workout.streams.latitude.n_measured() > 1_700, workout.streams.heart_rate.n_measured() > 1_700)
 }
 

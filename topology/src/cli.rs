@@ -5,6 +5,7 @@ mod connect;
 mod demo;
 mod developer;
 mod doctor;
+mod dry_runs;
 mod explain;
 mod import;
 mod jobs;
@@ -14,6 +15,7 @@ mod pairs;
 mod policies;
 pub mod print;
 mod replays;
+mod rewinds;
 mod schemas;
 mod store;
 mod topics;
@@ -88,6 +90,12 @@ pub enum Command {
     Connect(connect::Connect),
     /// Syncs one type from one connection to another.
     Sync(jobs::Sync),
+    /// Says what a sync config would do, without doing it, and prints its plan.
+    DryRun(dry_runs::DryRun),
+    /// Puts the config of a dry run, and does exactly what its plan says.
+    Apply(dry_runs::Apply),
+    /// Brings what was written to a connection back to a moment.
+    Rewind(rewinds::Rewind),
     /// Says how a sync stands, or lists the latest.
     Status(jobs::StatusOf),
     /// Says why a record is where it is, or is not.
@@ -209,6 +217,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(import) => import.run(&config?).await,
         Command::Connect(connect) => connect.run(&config?).await,
         Command::Sync(sync) => sync.run(&config?).await,
+        Command::DryRun(dry_run) => dry_run.run(&config?).await,
+        Command::Apply(apply) => apply.run(&config?).await,
+        Command::Rewind(rewind) => rewind.run(&config?).await,
         Command::Status(status) => status.run(&config?).await,
         Command::Explain(explain) => explain.run(&config?).await,
         Command::Matrix(matrix) => matrix.run(&config?).await,

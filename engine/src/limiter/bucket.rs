@@ -166,6 +166,12 @@ impl Leases {
     }
 }
 
+/// The most calls of a window that history and daily work may make.
+pub(crate) const fn cold_max(limit: &Limit) -> u32 {
+    let share = limit.calls_max.saturating_mul(COLD_PERCENT) / 100;
+    if share == 0 { 1 } else { share }
+}
+
 impl Bucket {
     /// Reserves a call now, or says when the first slot will be.
     pub(super) fn reserve(&mut self, limits: &[Limit], verb: Verb, share: Share, now: Instant) -> Result<(), Instant> {
@@ -177,7 +183,7 @@ impl Bucket {
             let (window, ends) = self.window(limit, now);
             let (used, cold) =
                 self.windows.get(limit.name).filter(|it| it.0 == window).map_or((0, 0), |it| (it.1, it.2));
-            let cold_max = (limit.calls_max.saturating_mul(COLD_PERCENT) / 100).max(1);
+            let cold_max = cold_max(limit);
             let repairs = self.repairs.get(limit.name).filter(|it| it.0 == window).map_or(0, |it| it.1);
             let repair_max = (limit.calls_max.saturating_mul(REPAIR_PERCENT) / 100).max(1);
             let is_spent = match share {

@@ -1,10 +1,11 @@
 //! A store that begins as another one stands and keeps every change to itself: what a shadow runs on.
 //!
-//! The log, timers and new contents are its own; items read through to the live ones until they are changed; rows can
-//! only be read.
+//! The log, timers and new contents are its own, and a single event that it does not have is read from the live log;
+//! items read through to the live ones until they are changed; rows can only be read, or are changed here alone.
 
 mod items;
 mod log;
+mod rows;
 
 use self::{items::OverItems, log::OwnLog};
 use crate::{
@@ -19,7 +20,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-pub(super) use self::items::Base;
+pub(super) use self::{items::Base, rows::OverRows};
 
 /// A store over another one.
 #[derive(Clone, Debug)]
@@ -36,7 +37,7 @@ pub(super) struct Overlay {
 impl Overlay {
     /// An overlay in which nothing has changed yet.
     pub(super) fn over(live: &Store) -> Self {
-        let log = Arc::new(OwnLog::default());
+        let log = Arc::new(OwnLog::over(live.log.clone()));
         let items = Arc::new(OverItems::over(live.items.clone()));
         let blobs = Arc::new(OverBlobs { live: live.blobs.clone(), own: Mutex::default() });
         let store = Store {

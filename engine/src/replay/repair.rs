@@ -1,7 +1,7 @@
 //! The repair: exactly the plan of a shadow, in the cold lane, at a small share of every budget.
 
 use super::{
-    Left, REPAIR, Refused, Repaired, Replay, ReplayError, ReplayState, Replays,
+    Left, Refused, Repaired, Replay, ReplayError, ReplayState, Replays,
     lease::Running,
     overlay::Base,
     plan::{Decided, Operation, Part, plan_hash},
@@ -17,8 +17,8 @@ use crate::{
 use bytes::Bytes;
 use schemas::{
     event::{
-        Account, Action, Count, Cover, Decisions, Delivered, Destination, Envelope, Fate, Head, Lane, Reading, Reason,
-        Requested, Resolved, Trigger,
+        Account, Action, Count, Cover, Decisions, Delivered, Destination, Envelope, Fate, Head, Lane, Mode, Reading,
+        Reason, Requested, Resolved, Trigger,
     },
     id::{EventId, Subject, SyncId},
     topics,
@@ -118,19 +118,25 @@ impl Replays {
             while self.runner.bus.backlog().count > BACKLOG_MAX {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
-            self.apply(&subject, key.1, part, done).await?;
+            self.apply(&subject, key.1, part, (Mode::Repair, done)).await?;
         }
         Ok(())
     }
 
     /// Plans what has not moved, and publishes it as a sync.
-    async fn apply(&self, subject: &Subject, sync: SyncId, part: Part, done: &mut Repaired) -> Result<(), Unreachable> {
+    pub(super) async fn apply(
+        &self,
+        subject: &Subject,
+        sync: SyncId,
+        part: Part,
+        (mode, done): (Mode, &mut Repaired),
+    ) -> Result<(), Unreachable> {
         let mut resolved = Vec::new();
         for decided in part.decided {
             let (kept, left) = self.plan_live(subject, &decided).await?;
             done.left.extend(left);
             if !kept.is_empty() {
-                resolved.push(self.resolved(decided, kept).await?);
+                resolved.push(self.resolved(decided, kept, mode).await?);
             }
         }
         done.left.truncate(TOLD_MAX);
@@ -145,7 +151,7 @@ impl Replays {
                 destinations.push(it.body.destination.clone());
             }
         }
-        let head = Head { mode: REPAIR, ..Head::root(sync, subject.clone(), self.now()) };
+        let head = Head { mode, ..Head::root(sync, subject.clone(), self.now()) };
         let fingerprint = format!("replay of {}", first.head.sync);
         let body = replayed(first.body.source.clone(), destinations, fingerprint, &head);
         let outputs = resolved.iter().map(|it| logged(it, topics::resolved(Lane::Cold).name)).collect();
@@ -218,7 +224,7 @@ impl Replays {
     }
 
     /// Whether an item is still as the shadow saw it.
-    async fn stands(
+    pub(super) async fn stands(
         &self,
         subject: &Subject,
         decided: &Decided,
@@ -301,10 +307,15 @@ impl Replays {
     }
 
     /// The event of the shadow with what is left of its decisions, now to be done.
-    async fn resolved(&self, decided: Decided, kept: Vec<Operation>) -> Result<Envelope<Resolved>, Unreachable> {
+    async fn resolved(
+        &self,
+        decided: Decided,
+        kept: Vec<Operation>,
+        mode: Mode,
+    ) -> Result<Envelope<Resolved>, Unreachable> {
         let Decided { head, body, operations } = decided;
         let n_left = operations.len().saturating_sub(kept.len());
-        let head = Head { mode: REPAIR, at: self.now(), ..head };
+        let head = Head { mode, at: self.now(), ..head };
         let mut counts = Vec::new();
         if let (Some(first), true) = (operations.first(), n_left > 0) {
             let count = i64::try_from(n_left).unwrap_or(i64::MAX);
@@ -320,7 +331,7 @@ impl Replays {
 }
 
 /// How an item stands when its operation is to be planned.
-enum Stands {
+pub(super) enum Stands {
     /// As the shadow saw it.
     As,
     /// It was planned by this very event.

@@ -1,49 +1,33 @@
 //! The shadow: the stages run again in a world of their own, and what comes out is compared with what stands.
 
 use super::{
-    Left, Originals, Planned, RecordChangeKind, Refused, Replay, ReplayError, ReplayState, Replays, Selection, Shadow,
-    Totals, diff,
+    Left, Planned, RecordChangeKind, Refused, Replay, ReplayError, ReplayState, Replays, Selection, Totals, diff,
     lease::Running,
-    overlay::{Overlay, ReadOnly},
     plan::{Decided, Operation, Part, PartKey, plan_hash},
     sync_of,
+    world::World,
 };
 use crate::{
-    accounts::Accounts,
-    bus::{Bus, Unreachable, memory::MemoryBus},
-    contents::Contents,
+    bus::Unreachable,
     item::{ItemKey, Partition},
-    people::People,
     provider::{Action as Send, Delivery},
     resolve::RULE_VERSION,
-    runner::Runner,
     stage::logged,
-    stage::message,
-    store::{Bearing, Items, Log, Logged, Step, StepKey},
+    store::{Items, Logged, StepKey},
 };
 use schemas::{
-    event::{Action, Decisions, Envelope, Fetched, Kind, Lane, Mode, Normalized, Outcome, Resolved, Rule},
+    event::{Action, Decisions, Envelope, Fetched, Kind, Lane, Normalized, Outcome, Resolved, Rule},
     id::{EventId, Subject, SyncId},
     record::Records,
     topics,
 };
-use std::{collections::BTreeMap, sync::Arc};
-use tokio::sync::watch;
+use std::collections::BTreeMap;
 
 /// The lane of a shadow, within its own bus.
 const LANE: Lane = Lane::Cold;
 
 /// After how many syncs it is noted how far a shadow has come.
 const TOLD_EVERY: u64 = 50;
-
-/// A shadow at work.
-struct World {
-    overlay: Overlay,
-    runner: Runner,
-    contents: Contents,
-    originals: Originals,
-    name: String,
-}
 
 impl Replays {
     /// Begins a shadow: it runs on by itself, and [`Replays::get`] says how it stands.
@@ -120,44 +104,9 @@ impl Replays {
     async fn shadow(&self, replay: &Replay) -> Result<(Totals, String), ReplayError> {
         self.forget_parts(&replay.name).await?;
         let selected = self.select(&replay.selection).await?;
-        let world = self.world(replay);
-        let shadow = Shadow {
-            accounts: self.looking(),
-            contents: world.contents.clone(),
-            store: world.overlay.store.clone(),
-            originals: world.originals.clone(),
-            mapper_version: replay.selection.mapper_version,
-        };
-        let topology = (self.flow.0)(&shadow);
-        let (stop, stopped) = watch::channel(false);
-        let (stages, timers, timers_stopped) = (world.runner.clone(), world.runner.clone(), stopped.clone());
-        let stages = tokio::spawn(async move { stages.run(&topology, stopped).await });
-        let timers = tokio::spawn(async move { timers.fire_timers(timers_stopped).await });
-        let found = self.look(replay, &world, selected).await;
-        stop.send_replace(true);
-        // A task that panicked has been noted by its hook; what it did is not believed.
-        stages.await.map_err(|err| Unreachable(format!("a shadow's stages ended: {err}")))?;
-        timers.abort();
-        found
-    }
-
-    fn world(&self, replay: &Replay) -> World {
-        let overlay = Overlay::over(&self.runner.store);
-        let bus: Arc<dyn Bus> = MemoryBus::new();
-        let runner = Runner {
-            bus,
-            store: overlay.store.clone(),
-            clock: self.runner.clock.clone(),
-            waits: self.runner.waits.clone(),
-        };
-        let contents = Contents { vault: self.contents.vault.clone(), blobs: overlay.store.blobs.clone() };
-        World { overlay, runner, contents, originals: Originals::default(), name: replay.name.clone() }
-    }
-
-    /// Accounts that can be looked at: their rows cannot be changed.
-    fn looking(&self) -> Accounts {
-        let people = People { rows: Arc::new(ReadOnly(self.people().rows.clone())), ..self.people().clone() };
-        Accounts { people, ..self.accounts.clone() }
+        let world = self.world(&replay.name);
+        let means = (self.as_they_stand(), replay.selection.mapper_version);
+        self.within(&world, means, self.look(replay, &world, selected)).await
     }
 
     /// Person by person, so that no more than one person's changes are held at once.
@@ -283,7 +232,7 @@ impl Replays {
     }
 
     /// What was decided, and what it was decided from.
-    async fn decided(
+    pub(super) async fn decided(
         &self,
         world: &World,
         resolved: Envelope<Resolved>,
@@ -320,8 +269,8 @@ impl Replays {
         Ok(())
     }
 
-    /// Leaves of a part what is still to be done once all of the person's pages were looked at: the last version of each
-    /// item, from what the live row says, if it says anything else. Gives what is left of it a digest.
+    /// Leaves of a part what is still to be done once all of the person's pages were looked at, and keeps that. Gives
+    /// what is left of it a digest.
     async fn last_of_each(
         &self,
         world: &World,
@@ -330,6 +279,23 @@ impl Replays {
         totals: &mut Totals,
     ) -> Result<Option<[u8; 32]>, Unreachable> {
         let Some(mut part) = self.part(&world.name, subject, key).await? else { return Ok(None) };
+        self.leave_last(world, subject, &mut part, totals).await?;
+        if part.is_empty() {
+            self.forget_part(&world.name, subject, key).await?;
+            return Ok(None);
+        }
+        self.put_part(&world.name, subject, key, &part).await?;
+        Ok(Some(part.digest()))
+    }
+
+    /// Leaves of a part the last version of each item, from what the live row says, if it says anything else.
+    pub(super) async fn leave_last(
+        &self,
+        world: &World,
+        subject: &Subject,
+        part: &mut Part,
+        totals: &mut Totals,
+    ) -> Result<(), Unreachable> {
         for decided in &mut part.decided {
             let account = decided.body.destination.account.clone();
             let mut kept = Vec::with_capacity(decided.operations.len());
@@ -360,16 +326,11 @@ impl Replays {
             decided.operations = kept;
         }
         part.decided.retain(|it| !it.operations.is_empty());
-        if part.is_empty() {
-            self.forget_part(&world.name, subject, key).await?;
-            return Ok(None);
-        }
-        self.put_part(&world.name, subject, key, &part).await?;
-        Ok(Some(part.digest()))
+        Ok(())
     }
 
     /// How many calls an operation takes: an upload is asked after at least once.
-    fn cost(&self, provider: &str, decision: &schemas::event::Decision) -> u64 {
+    pub(super) fn cost(&self, provider: &str, decision: &schemas::event::Decision) -> u64 {
         let Some(provider) = self.accounts.catalog.get(provider) else { return 1 };
         let send = match (&decision.action, &decision.record) {
             (Action::Create, Some(record)) => Send::Create { record },
@@ -414,32 +375,6 @@ impl Replays {
     }
 }
 
-impl World {
-    /// The head of an event in the shadow: derived from the original and the replay's name.
-    fn head(&self, original: &schemas::event::Head) -> schemas::event::Head {
-        schemas::event::Head {
-            id: EventId::derived(original.id, &format!("replay/{}", self.name), 0),
-            cause: original.id,
-            sync: sync_of(original.sync, &self.name),
-            subject: original.subject.clone(),
-            at: original.at,
-            mode: Mode::Shadow,
-        }
-    }
-
-    /// Publishes the events of a sync, and waits until all that follows from them was said.
-    async fn run(&self, subject: &Subject, sync: SyncId, events: Vec<Logged>) -> Result<(), Unreachable> {
-        let cause = EventId::root(sync);
-        let key = StepKey { subject: subject.clone(), sync, stage: "replay".into(), cause };
-        let messages = events.iter().map(|it| message(subject, it)).collect();
-        let at = self.runner.clock.now();
-        self.overlay.log.append(Step { key, at, bearing: Bearing::Opens, outputs: events, roots: Vec::new() }).await?;
-        self.runner.bus.publish(messages).await?;
-        self.overlay.log.answered(subject, sync).await;
-        Ok(())
-    }
-}
-
 /// An old page never overrules a newer edit there.
 const fn careful(rule: Rule) -> Rule {
     match rule {
@@ -470,7 +405,7 @@ fn count_changes(totals: &mut Totals, changes: &[super::RecordChange], n_same: u
     }
 }
 
-const fn verb_of(action: Action) -> &'static str {
+pub(super) const fn verb_of(action: Action) -> &'static str {
     match action {
         Action::Create => "create",
         Action::Update => "update",

@@ -2,7 +2,7 @@
 
 mod asking;
 mod filters;
-mod gone;
+pub(crate) mod gone;
 mod joining;
 mod planning;
 mod restate;

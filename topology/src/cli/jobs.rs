@@ -222,9 +222,9 @@ pub(super) fn counts_table(status: &Value) -> String {
     print::table(&["to", "type", "read", "what became of it"], &rows)
 }
 
-type FateCount = (String, Option<String>, i64);
+pub(super) type FateCount = (String, Option<String>, i64);
 
-fn words((fate, reason, count): &FateCount) -> String {
+pub(super) fn words((fate, reason, count): &FateCount) -> String {
     reason.as_ref().map_or_else(|| format!("{count} {fate}"), |reason| format!("{count} {fate} ({reason})"))
 }
 

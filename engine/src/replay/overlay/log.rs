@@ -14,13 +14,15 @@ use schemas::{
 };
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::watch;
 
 /// What was said, and what is to happen later.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::replay) struct OwnLog {
+    /// What is read where a single event is named: a decision may rest on another source's, from before.
+    live: Arc<dyn Log>,
     state: Mutex<State>,
     /// Raised with every step.
     n_steps: watch::Sender<u64>,
@@ -44,6 +46,10 @@ struct OfSync {
 }
 
 impl OwnLog {
+    pub(super) fn over(live: Arc<dyn Log>) -> Self {
+        Self { live, state: Mutex::default(), n_steps: watch::Sender::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Each change is whole by itself.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -115,7 +121,8 @@ impl Log for OwnLog {
     }
 
     async fn event(&self, subject: &Subject, sync: SyncId, id: EventId) -> Result<Option<Logged>, Unreachable> {
-        Ok(self.events(subject, sync).await?.into_iter().find(|it| it.id == id))
+        let own = self.events(subject, sync).await?.into_iter().find(|it| it.id == id);
+        if own.is_some() { Ok(own) } else { self.live.event(subject, sync, id).await }
     }
 
     async fn unsettled(&self, after: Option<SyncId>, count_max: usize) -> Result<Vec<(Subject, SyncId)>, Unreachable> {

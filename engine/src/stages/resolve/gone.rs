@@ -102,7 +102,7 @@ impl Resolve {
 
 /// The part of a window in which a record that was not read is surely gone. A service may file a night by its end, or
 /// a day by its date: near the edges such a record may be just outside.
-pub(super) fn surely_read(data_type: DataType, window: Interval) -> Option<Interval> {
+pub(crate) fn surely_read(data_type: DataType, window: Interval) -> Option<Interval> {
     let edge = match data_type {
         DataType::Workout
         | DataType::Weight
