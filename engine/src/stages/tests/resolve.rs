@@ -173,12 +173,18 @@ async fn the_same_event_again_is_the_same_plan() {
 }
 
 #[tokio::test]
-async fn two_sources_at_once_see_each_other() {
-    let bench = bench().await;
-    let one = bench.mapped(Page::of(1, 1, vec![named("a", 10_000.0)])).await;
-    let two = bench.mapped(Page::of(3, 3, vec![named("b", 10_010.0)])).await;
-    let (one, two) = futures::join!(bench.decide(&one), bench.decide(&two));
-    assert_eq!((one[0].item, one[0].op), (two[0].item, two[0].op), "one item, one operation");
+async fn two_sources_at_once_see_each_other_and_whoever_is_first_the_same_is_planned() {
+    let mut hashes = Vec::new();
+    for is_swapped in [false, true] {
+        let bench = bench().await;
+        let one = bench.mapped(Page::of(1, 1, vec![named("a", 10_000.0)])).await;
+        let two = bench.mapped(Page::of(3, 3, vec![named("b", 10_010.0)])).await;
+        let (one, two) = if is_swapped { (two, one) } else { (one, two) };
+        let (one, two) = futures::join!(bench.decide(&one), bench.decide(&two));
+        assert_eq!(one[0].item, two[0].item, "one item");
+        hashes.push(bench.row_of(one[0].item).await.planned_hash);
+    }
+    assert_eq!(hashes[0], hashes[1]);
 }
 
 #[tokio::test]
