@@ -9,7 +9,7 @@ use crate::{
 };
 use schemas::{
     data_type::DataType,
-    event::{Destination, Normalized, Source},
+    event::{Destination, Kind, Normalized, Source},
     record::{Body, Nothing, Origin as RecordOrigin, Policy, Record, RecordState, Records, Span},
     time::{Instant, Interval},
 };
@@ -63,16 +63,20 @@ impl Resolve {
         let partition = Partition { subject, destination: destination.account.connection, month: origin.month.clone() };
         let Some(row) = self.items.get(&ItemKey { partition, item: origin.item }).await? else { return Ok(false) };
         let Some((event, sync)) = row.planned_by else { return Ok(false) };
-        let Some(by) = self.log.event(page.subject(), sync, event).await? else { return Ok(false) };
-        let by = by.event::<Normalized>()?;
-        // A provider's clock may tell no more than seconds; ours, when the page was mapped, tells two such apart.
-        if by.body.fetched_at > page.input.body.fetched_at || by.head.at > page.input.head.at {
-            return Ok(false);
+        let by = self.log.event(page.subject(), sync, event).await?;
+        let mut is_by_it = false;
+        // What a repair, a rewind or a plan brought was planned by no page.
+        if let Some(by) = by.filter(|it| it.topic.kind == Kind::Normalized) {
+            let by = by.event::<Normalized>()?;
+            // A provider's clock may tell no more than seconds; ours, when the page was mapped, tells two such apart.
+            if by.body.fetched_at > page.input.body.fetched_at || by.head.at > page.input.head.at {
+                return Ok(false);
+            }
+            is_by_it = by.body.account.connection == origin.connection;
         }
-        let by = by.body;
         let known = self.known(page.subject(), row).await?;
         let is_of_it = |it: &Source| (it.connection, &it.key) == (origin.connection, &origin.record);
-        Ok(by.account.connection == origin.connection || known.is_some_and(|it| it.sources.iter().any(is_of_it)))
+        Ok(is_by_it || known.is_some_and(|it| it.sources.iter().any(is_of_it)))
     }
 
     /// What the reading that this page ends has shown, by the keyed ids of its records; `None` if a page of it was left
