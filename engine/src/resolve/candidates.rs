@@ -2,7 +2,7 @@
 
 use super::{
     Known,
-    matching::{Match, compare, is_candidate},
+    matching::{Match, compare, is_candidate, summary, verdict},
 };
 use schemas::{
     event::{Candidate, Evidence, Verdict},
@@ -23,12 +23,17 @@ pub(super) struct Matches {
 
 /// Compares a record with the rows that may hide it.
 pub(super) fn matches(known: &[Known], record: &Record, hides: impl Fn(usize) -> bool) -> Matches {
-    let mut fits: Vec<(usize, Match)> = known
-        .iter()
-        .enumerate()
-        .filter(|(index, known)| is_candidate(record, &known.summary) && hides(*index))
-        .map(|(index, known)| (index, compare(record, &known.summary)))
-        .filter(|(_, it)| it.verdict != Verdict::Different)
+    let may_fit = |(index, known): &(usize, &Known)| is_candidate(record, &known.summary) && hides(*index);
+    let mut near = known.iter().enumerate().filter(may_fit).peekable();
+    if near.peek().is_none() {
+        return Matches::default();
+    }
+    // The record's samples are gone through once, not for each row: its summary compares as it does itself. What fits is
+    // then put into words.
+    let short = summary(record);
+    let mut fits: Vec<(usize, Match)> = near
+        .filter(|(_, known)| verdict(&short, &known.summary) != Verdict::Different)
+        .map(|(index, known)| (index, compare(&short, &known.summary)))
         .collect();
     fits.sort_by(|a, b| {
         let by_item = || known[a.0].row.key.item.cmp(&known[b.0].row.key.item);

@@ -41,6 +41,12 @@ pub fn compare(a: &Record, b: &Record) -> Match {
     case(a, b).into_match()
 }
 
+/// The verdict of [`compare`] alone, without putting the evidence into words.
+#[must_use]
+pub(super) fn verdict(a: &Record, b: &Record) -> Verdict {
+    case(a, b).verdict()
+}
+
 /// Whether two records may be the same at all, by their types and times alone: what is not, [`compare`] calls
 /// different. Looks at no stream and allocates nothing.
 #[must_use]
