@@ -10,6 +10,7 @@ use crate::{
     people::People,
     replay::Replays,
     resolve::{kept, pair_id, place},
+    sources::Sources,
     stage::logged,
 };
 use schemas::{
@@ -22,6 +23,7 @@ use schemas::{
     workout::Streams,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 const KIND: &str = "review";
@@ -192,10 +194,20 @@ impl Replays {
                 "the record {item} is made of records of {has}, not of that one"
             )));
         }
+        let destination = row.key.partition.destination;
+        let means = (&self.contents, &self.accounts.people);
+        let mut opened = Sources::new(&*self.runner.store.log, means, subject, destination);
+        let mut records = HashMap::new();
+        for it in &sources {
+            // What a source had may no longer be kept: then the question tells of what it was part of.
+            let had = opened.record(it).await?.unwrap_or_else(|| record.clone());
+            records.insert(place(it), told(&had));
+        }
         let mut reviews = Vec::new();
         for out in &leaving {
             for stays in sources.iter().filter(|it| place(it) != place(out)) {
-                let review = self.never_asked(&row.key.partition.destination, item, &record, (out, stays));
+                let side = |it: &Source| Side { source: it.clone(), record: records[&place(it)].clone() };
+                let review = self.never_asked((destination, item), [side(out), side(stays)]);
                 let review = self.accounts.people.review(subject, review.id).await?.map_or(review, |it| it.1);
                 reviews.push(self.say(subject, review, Verdict::Different, who).await?);
             }
@@ -205,20 +217,14 @@ impl Replays {
         Ok(Answered { reviews, syncs })
     }
 
-    fn never_asked(
-        &self,
-        destination: &ConnectionId,
-        item: ItemId,
-        record: &Record,
-        (out, stays): (&Source, &Source),
-    ) -> Review {
-        let side = |it: &Source| Side { source: it.clone(), record: told(record) };
+    fn never_asked(&self, (destination, item): (ConnectionId, ItemId), sides: [Side; 2]) -> Review {
+        let [out, stays] = &sides;
         Review {
-            id: pair_id(place(out), place(stays)),
-            data_type: record.data_type,
-            destination: *destination,
+            id: pair_id(place(&out.source), place(&stays.source)),
+            data_type: out.record.data_type,
+            destination,
             item,
-            sides: [side(out), side(stays)],
+            sides,
             score: 1.0,
             evidence: Vec::new(),
             asked_at: self.accounts.people.clock.now(),

@@ -168,6 +168,8 @@ async fn what_was_taken_apart_stays_so_until_the_person_says_otherwise() -> Resu
     wait(&world, &again).await?;
     assert_eq!(held(&world).await?.len(), 1);
     let reviews = api(&world, Method::GET, "/v1/reviews", None).await?;
+    let starts = [0, 1].map(|it| reviews[0]["sides"][it]["record"]["time"]["start"].clone());
+    assert_ne!(starts[0], starts[1], "the question tells of the two records, not of what was made of them");
     assert_eq!((reviews.as_array().map(Vec::len), &reviews[0]["verdict"]), (Some(1), &json!("same")));
     Ok(())
 }

@@ -222,8 +222,14 @@ fn client_of<'a>(people: &'a [Person], name: &str) -> anyhow::Result<&'a Client>
     people.iter().find(|it| it.name == name).map(|it| &it.client).with_context(|| format!("nobody is called {name}"))
 }
 
-/// Connects an account as a browser would: to the provider's page, and back by its redirect.
+/// Connects the only account at a provider; its connection.
 async fn grant(client: &Client, provider: &str, choice: &str) -> anyhow::Result<String> {
+    visit(client, provider, choice).await?;
+    super::jobs::find(&client.get("/v1/connections").await?, provider)
+}
+
+/// Connects an account as a browser would: to the provider's page, and back by its redirect.
+async fn visit(client: &Client, provider: &str, choice: &str) -> anyhow::Result<()> {
     let started = client.post(&format!("/v1/connections/{provider}"), &json!({})).await?;
     let page = format!("{}{choice}", text(&started, "authorization_url"));
     let http = engine::session::http_client()?;
@@ -232,8 +238,7 @@ async fn grant(client: &Client, provider: &str, choice: &str) -> anyhow::Result<
     let back = back.with_context(|| format!("{provider} did not send the person back: {}", answer.status()))?;
     let done = http.get(back).send().await.context("come back from the provider")?;
     ensure!(done.status().is_success(), "the grant at {provider} failed: {}", done.text().await.unwrap_or_default());
-    let connections = client.get("/v1/connections").await?;
-    super::jobs::find(&connections, provider)
+    Ok(())
 }
 
 /// Configs in both directions between Strava and Google Health, and from Google Health to the folder.

@@ -1,7 +1,7 @@
 //! A person with a watch that knows where they ran and a band that knows how their heart beat, each with an account of
 //! its own: what both recorded becomes one file, and a loop between the accounts stays quiet.
 
-use super::{FROM, TO, accounts::World, grant};
+use super::{FROM, TO, accounts::World, visit};
 use crate::cli::{
     client::Client,
     connect::{folder_connection, items, text},
@@ -22,16 +22,13 @@ pub(super) struct Devices {
     folder: String,
 }
 
-/// What came of a round: how many records were written, by the last words of each sync.
-pub(super) type Written = i64;
-
 impl Devices {
     pub(super) async fn connect(client: Client, world: &World, directory: &Path) -> anyhow::Result<Self> {
         let (name, users) = OWNER;
         let mut accounts: Vec<String> = Vec::new();
         for user in users {
             world.consent_as(user);
-            grant(&client, "google_health", "").await?;
+            visit(&client, "google_health", "").await?;
             let all = client.get("/v1/connections").await?;
             let ids = items(&all).iter().map(|it| text(it, "id").to_owned());
             let id = ids.into_iter().find(|it| !accounts.contains(it)).context("the account is connected")?;
@@ -53,7 +50,7 @@ impl Devices {
     }
 
     /// Syncs every way once; how many records that wrote.
-    pub(super) async fn round(&self, name: &str) -> anyhow::Result<Written> {
+    pub(super) async fn round(&self, name: &str) -> anyhow::Result<i64> {
         let mut written = 0;
         for (source, destination) in self.ways() {
             let body = json!({"source": source, "destinations": [destination], "data_type": "workout", "from": FROM, "to": TO});
