@@ -1,4 +1,4 @@
-//! `syncwell demo`: two people, three kinds of accounts, a whole sync in every direction, twice.
+//! `syncwell demo`: people with three kinds of accounts, a whole sync in every direction, twice.
 
 pub(super) mod accounts;
 mod devices;
