@@ -23,7 +23,7 @@ use std::{
 use uuid::Uuid;
 
 /// How many graphs a test runs; `SYNCWELL_GRAPHS` says otherwise.
-const N_GRAPHS: u64 = 500;
+const N_GRAPHS: u64 = 200;
 const ROUNDS: usize = 4;
 
 /// One connection: the records there by their id, and what we know of it as a destination.

@@ -14,7 +14,7 @@ use schemas::{
 };
 
 /// Cases of each kind; always the same ones.
-const N_CASES: u32 = 1_000;
+const N_CASES: u32 = 150;
 
 const DEVICES: [Option<&str>; 6] =
     [None, Some("Garmin Fenix 7"), Some("Polar H10"), Some("iPhone 15"), Some("Favero Assioma"), Some("Thing")];
