@@ -298,3 +298,24 @@ async fn a_band_and_a_phone_that_counted_the_same_walk_come_to_its_steps_and_not
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_that_were_taken_apart_stay_so_too() -> Result<()> {
+    let mut world = World::new().await?;
+    world.add_google(BAND).await?;
+    for (user, count) in [(USER, 1_000), (BAND, 700)] {
+        world.google.add(user, "steps", steps(user, 9, count));
+        world.route(&account(user), "files", DataType::Steps).await?;
+        world.sync(&account(user), &["files"], DataType::Steps).await?;
+    }
+    let item = world.rows("files", DataType::Steps).await?[0].key.item;
+    let answered = api(&world, Method::POST, &format!("/v1/records/{item}/split"), Some(&json!({}))).await?;
+    wait(&world, &answered).await?;
+    assert_eq!(world.folder(DataType::Steps).await?.len(), 2);
+    for user in [USER, BAND] {
+        let again = world.sync(&account(user), &["files"], DataType::Steps).await?;
+        assert_eq!(told(&again), "done; files: 1 skipped unchanged");
+    }
+    assert_eq!(world.folder(DataType::Steps).await?.len(), 2);
+    world.is_at_rest().await
+}

@@ -196,7 +196,8 @@ impl Resolve {
                 Some(reason) => own_ended(&page.input.head, &window, reason),
                 None => Vec::new(),
             };
-            let mut known = Window::new(window).with_answers(self.answers(page).await?);
+            let answers = self.answers(page, &window).await?;
+            let mut known = Window::new(window).with_answers(answers);
             let policy = self.policy(page, destination, (provider.profile(), policies));
             let mut decided = self.decide_each(page, (&*provider, &policy), &mut known, &mut incoming).await?;
             for mut record in self.gone(page, destination, &incoming).await? {
@@ -211,7 +212,7 @@ impl Resolve {
                 self.plan(page, destination, &incoming, &decided, seqs).await?
             };
             if planned {
-                self.ask(page, destination, &known, &incoming, &decided).await?;
+                self.ask(page, &policy, &known, &incoming, &decided).await?;
                 crate::failpoint::reached(Self::NAME, "plan");
                 return Ok(Some(decided));
             }

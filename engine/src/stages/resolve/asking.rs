@@ -3,18 +3,18 @@
 use super::{Page, Resolve};
 use crate::{
     bus::Unreachable,
-    resolve::{Answers, Decided, Incoming, Known, Window, is_session, pair_id, place},
+    resolve::{Answers, Decided, Incoming, Known, Policy, Window, pair_id, place},
     reviews::{Review, Side},
 };
 use schemas::{
-    event::{Destination, Mode, Reason, Source, Verdict},
+    event::{Mode, Reason, Source, Verdict},
     record::Record,
 };
 
 impl Resolve {
-    /// What the person has said of pairs of records such as the page's.
-    pub(super) async fn answers(&self, page: &Page<'_>) -> Result<Answers, Unreachable> {
-        if !page.records.iter().any(|it| is_session(it.data_type)) {
+    /// What the person has said of pairs of records: not asked for where nothing is known that a record could meet.
+    pub(super) async fn answers(&self, page: &Page<'_>, known: &[Known]) -> Result<Answers, Unreachable> {
+        if known.is_empty() {
             return Ok(Answers::default());
         }
         let all = self.accounts.people.reviews(page.subject()).await?;
@@ -25,7 +25,7 @@ impl Resolve {
     pub(super) async fn ask(
         &self,
         page: &Page<'_>,
-        destination: &Destination,
+        policy: &Policy<'_>,
         known: &Window,
         incoming: &[Incoming],
         decided: &[Decided],
@@ -38,22 +38,12 @@ impl Resolve {
             let Some((candidate, of)) = asked.zip(incoming.iter().find(|of| of.key == it.key)) else { continue };
             let Some(known) = known.get(candidate.item) else { continue };
             let Some(first) = known.sources.first() else { continue };
-            let source = Source {
-                connection: of.connection,
-                provider: page.input.body.account.provider.clone(),
-                record: of.record.origin.record.clone(),
-                key: of.key.clone(),
-                hash: of.hash.clone(),
-                source_at: of.source_at,
-                sync: page.input.head.sync,
-                event: page.input.head.id,
-            };
             let review = Review {
                 id: pair_id(of.place(), place(first)),
                 data_type: of.record.data_type,
-                destination: destination.account.connection,
+                destination: policy.destination,
                 item: candidate.item,
-                sides: [side(source, &of.record), side_of(known, first)],
+                sides: [side(of.source(policy), &of.record), side(first.clone(), &known.summary)],
                 score: candidate.score,
                 evidence: candidate.evidence.clone(),
                 asked_at: self.accounts.clock.now(),
@@ -64,10 +54,6 @@ impl Resolve {
         }
         Ok(())
     }
-}
-
-fn side_of(known: &Known, source: &Source) -> Side {
-    side(source.clone(), &known.summary)
 }
 
 fn side(source: Source, record: &Record) -> Side {
