@@ -108,6 +108,44 @@ pub struct Streams {
     pub temperature: Column,
 }
 
+impl Streams {
+    /// Its columns, in the order of the type.
+    #[must_use]
+    pub const fn columns(&self) -> [&Column; 9] {
+        let Self {
+            offsets_ms: _,
+            latitude,
+            longitude,
+            altitude,
+            heart_rate,
+            cadence,
+            power,
+            speed,
+            distance,
+            temperature,
+        } = self;
+        [latitude, longitude, altitude, heart_rate, cadence, power, speed, distance, temperature]
+    }
+
+    /// The same, to be changed.
+    #[must_use]
+    pub const fn columns_mut(&mut self) -> [&mut Column; 9] {
+        let Self {
+            offsets_ms: _,
+            latitude,
+            longitude,
+            altitude,
+            heart_rate,
+            cadence,
+            power,
+            speed,
+            distance,
+            temperature,
+        } = self;
+        [latitude, longitude, altitude, heart_rate, cadence, power, speed, distance, temperature]
+    }
+}
+
 /// One column of numbers. A moment at which nothing was measured is NaN in Avro and `null` in JSON.
 #[derive(Clone, Debug, Default)]
 pub struct Column(pub Vec<f64>);

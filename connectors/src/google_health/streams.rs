@@ -4,7 +4,7 @@ use crate::formats::tcx;
 use engine::provider::Issue;
 use schemas::{
     record::{Body, Record},
-    workout::{Column, Lap, Streams, Workout},
+    workout::{Column, Lap, Workout},
 };
 use serde_json::Value;
 
@@ -68,25 +68,9 @@ fn take(workout: &mut Workout, recorded: Workout, shift_ms: i64, length_ms: i64)
     let to = streams.offsets_ms.partition_point(|it| *it <= length_ms).max(from);
     streams.offsets_ms.truncate(to);
     streams.offsets_ms.drain(..from);
-    columns(&mut streams).into_iter().for_each(|it| cut(it, from, to));
+    streams.columns_mut().into_iter().for_each(|it| cut(it, from, to));
     workout.streams = streams;
     n_moments - (to - from)
-}
-
-fn columns(streams: &mut Streams) -> [&mut Column; 9] {
-    let Streams {
-        offsets_ms: _,
-        latitude,
-        longitude,
-        altitude,
-        heart_rate,
-        cadence,
-        power,
-        speed,
-        distance,
-        temperature,
-    } = streams;
-    [latitude, longitude, altitude, heart_rate, cadence, power, speed, distance, temperature]
 }
 
 /// Keeps these moments of a column; one in which nothing was measured at any of them becomes an empty one.

@@ -135,7 +135,7 @@ fn n_samples(body: &Body) -> usize {
 }
 
 fn n_moments(streams: &Streams) -> usize {
-    repair::columns(streams).into_iter().map(|it| it.0.len()).fold(streams.offsets_ms.len(), usize::max)
+    streams.columns().into_iter().map(|it| it.0.len()).fold(streams.offsets_ms.len(), usize::max)
 }
 
 /// One record an id: of two that are the same the first, of two that differ the one that was changed last, as far as

@@ -4,7 +4,7 @@ use super::{Flaw, columns::Moments, flaw};
 use schemas::{
     record::{Body, Nutrition, Record, Series, Sleep},
     time::Instant,
-    workout::{Column, Lap, Streams, Workout},
+    workout::{Column, Lap, Workout},
 };
 
 const UNSORTED: Flaw = flaw("unsorted", "its samples were not in order of time; they were put in order");
@@ -87,39 +87,6 @@ fn is_even(it: &Sleep) -> bool {
     it.stage_offsets_ms.len() == n_stages && it.stage_durations_ms.len() == n_stages
 }
 
-/// The columns of streams, in the order of the type.
-pub(super) fn columns(streams: &Streams) -> [&Column; 9] {
-    let Streams {
-        offsets_ms: _,
-        latitude,
-        longitude,
-        altitude,
-        heart_rate,
-        cadence,
-        power,
-        speed,
-        distance,
-        temperature,
-    } = streams;
-    [latitude, longitude, altitude, heart_rate, cadence, power, speed, distance, temperature]
-}
-
-fn columns_mut(streams: &mut Streams) -> [&mut Column; 9] {
-    let Streams {
-        offsets_ms: _,
-        latitude,
-        longitude,
-        altitude,
-        heart_rate,
-        cadence,
-        power,
-        speed,
-        distance,
-        temperature,
-    } = streams;
-    [latitude, longitude, altitude, heart_rate, cadence, power, speed, distance, temperature]
-}
-
 /// The figures of a workout and of its laps.
 fn figures(it: &mut Workout) -> impl Iterator<Item = &mut Option<f64>> {
     let own = [
@@ -154,7 +121,7 @@ fn is_whole_workout(it: &Workout) -> bool {
         |it: &Column| (it.is_empty() || it.0.len() == n_moments) && it.0.iter().all(|it| !it.is_infinite());
     own.into_iter().chain(of_laps).flatten().all(f64::is_finite)
         && is_ascending(&it.streams.offsets_ms)
-        && columns(&it.streams).into_iter().all(is_whole_column)
+        && it.streams.columns().into_iter().all(is_whole_column)
 }
 
 /// Takes away a number that is none; says whether it did.
@@ -203,13 +170,13 @@ fn repair_workout(it: &mut Workout, flaws: &mut Vec<Flaw>) {
     let streams = &mut it.streams;
     let n_moments = streams.offsets_ms.len();
     let is_uneven = |it: &Column| !it.is_empty() && it.0.len() != n_moments;
-    let has_uneven = columns(streams).into_iter().any(is_uneven);
+    let has_uneven = streams.columns().into_iter().any(is_uneven);
     // Half a position is none.
     if is_uneven(&streams.latitude) || is_uneven(&streams.longitude) {
         (streams.latitude, streams.longitude) = Default::default();
     }
-    columns_mut(streams).into_iter().filter(|it| is_uneven(it)).for_each(|it| it.0 = Vec::new());
-    for value in columns_mut(streams).into_iter().flat_map(|it| &mut it.0).filter(|it| it.is_infinite()) {
+    streams.columns_mut().into_iter().filter(|it| is_uneven(it)).for_each(|it| it.0 = Vec::new());
+    for value in streams.columns_mut().into_iter().flat_map(|it| &mut it.0).filter(|it| it.is_infinite()) {
         *value = f64::NAN;
         is_unset = true;
     }
@@ -218,7 +185,7 @@ fn repair_workout(it: &mut Workout, flaws: &mut Vec<Flaw>) {
     if let Some(moments) = in_order(&streams.offsets_ms, flaws) {
         // A position is of one sample, never half of another.
         moments.pair(&mut streams.latitude.0, &mut streams.longitude.0);
-        let [_, _, others @ ..] = columns_mut(streams);
+        let [_, _, others @ ..] = streams.columns_mut();
         others.into_iter().for_each(|it| it.0 = moments.filled(&it.0));
         streams.offsets_ms = moments.last(&streams.offsets_ms);
     }
