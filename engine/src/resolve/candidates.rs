@@ -2,12 +2,13 @@
 
 use super::{
     Known,
-    matching::{Match, compare, is_candidate, summary, verdict},
+    matching::{Match, View, Viewed, is_candidate},
 };
 use schemas::{
     event::{Candidate, Evidence, Verdict},
     record::Record,
 };
+use std::sync::OnceLock;
 
 /// The most that are told of.
 const TOLD_MAX: usize = 5;
@@ -21,19 +22,29 @@ pub(super) struct Matches {
     pub candidates: Vec<Candidate>,
 }
 
-/// Compares a record with the rows that may hide it.
-pub(super) fn matches(known: &[Known], record: &Record, hides: impl Fn(usize) -> bool) -> Matches {
+/// Compares a record with the rows that may hide it. The views of rows are kept from record to record.
+pub(super) fn matches(
+    known: &[Known],
+    views: &[OnceLock<View>],
+    record: &Record,
+    hides: impl Fn(usize) -> bool,
+) -> Matches {
     let may_fit = |(index, known): &(usize, &Known)| is_candidate(record, &known.summary) && hides(*index);
     let mut near = known.iter().enumerate().filter(may_fit).peekable();
     if near.peek().is_none() {
         return Matches::default();
     }
-    // The record's samples are gone through once, not for each row: its summary compares as it does itself. What fits is
-    // then put into words.
-    let short = summary(record);
+    let view = View::of(record);
+    let it = Viewed::new(record, &view);
+    let viewed = |index: usize| {
+        let summary = &known[index].summary;
+        Viewed::new(summary, views[index].get_or_init(|| View::of(summary)))
+    };
+    // What fits is then put into words.
     let mut fits: Vec<(usize, Match)> = near
-        .filter(|(_, known)| verdict(&short, &known.summary) != Verdict::Different)
-        .map(|(index, known)| (index, compare(&short, &known.summary)))
+        .map(|(index, _)| (index, viewed(index)))
+        .filter(|(_, known)| it.verdict(*known) != Verdict::Different)
+        .map(|(index, known)| (index, it.compare(known)))
         .collect();
     fits.sort_by(|a, b| {
         let by_item = || known[a.0].row.key.item.cmp(&known[b.0].row.key.item);

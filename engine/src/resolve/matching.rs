@@ -27,7 +27,7 @@ use schemas::{
     workout::Workout,
 };
 use std::cmp::Ordering;
-use view::View;
+pub(super) use view::View;
 
 /// Version of what [`compare`] says; raised when it would say something else of the same two records.
 pub const MATCH_VERSION: i32 = 2;
@@ -38,13 +38,30 @@ pub const MATCH_VERSION: i32 = 2;
 /// with parts of them, and tombstones are different.
 #[must_use]
 pub fn compare(a: &Record, b: &Record) -> Match {
-    case(a, b).into_match()
+    Viewed::new(a, &View::of(a)).compare(Viewed::new(b, &View::of(b)))
 }
 
-/// The verdict of [`compare`] alone, without putting the evidence into words.
-#[must_use]
-pub(super) fn verdict(a: &Record, b: &Record) -> Verdict {
-    case(a, b).verdict()
+/// A record with the view of its streams: made once for all that it is compared with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Viewed<'a> {
+    record: &'a Record,
+    view: &'a View,
+}
+
+impl<'a> Viewed<'a> {
+    pub(super) const fn new(record: &'a Record, view: &'a View) -> Self {
+        Self { record, view }
+    }
+
+    /// What [`compare`] says of the two records.
+    pub(super) fn compare(self, other: Self) -> Match {
+        case(self, other).into_match()
+    }
+
+    /// Its verdict alone, without putting the evidence into words.
+    pub(super) fn verdict(self, other: Self) -> Verdict {
+        case(self, other).verdict()
+    }
 }
 
 /// Whether two records may be the same at all, by their types and times alone: what is not, [`compare`] calls
@@ -67,12 +84,13 @@ struct Compared {
     verdict: Verdict,
 }
 
-fn compared(a: &Record, b: &Record) -> Compared {
+fn compared(a: Viewed<'_>, b: Viewed<'_>) -> Compared {
     let case = case(a, b);
     Compared { total: case.total(), verdict: case.verdict() }
 }
 
-fn case(a: &Record, b: &Record) -> Case {
+fn case(one: Viewed<'_>, other: Viewed<'_>) -> Case {
+    let (a, b) = (one.record, other.record);
     if !is_candidate(a, b) {
         let mut case = Case::new();
         case.add(
@@ -83,7 +101,9 @@ fn case(a: &Record, b: &Record) -> Case {
         return case;
     }
     match (&a.body, &b.body) {
-        (Body::Workout(of_a), Body::Workout(of_b)) => workout::compare(&Facts::of(a, of_a), &Facts::of(b, of_b)),
+        (Body::Workout(of_a), Body::Workout(of_b)) => {
+            workout::compare(&Facts::of(a, of_a, one.view), &Facts::of(b, of_b, other.view))
+        }
         (Body::Sleep(of_a), Body::Sleep(of_b)) => {
             sleep::compare(&sleep::Night::of(a, of_a), &sleep::Night::of(b, of_b))
         }
@@ -92,7 +112,8 @@ fn case(a: &Record, b: &Record) -> Case {
 }
 
 /// An order of records by when and whose they are.
-fn order(a: &Record, b: &Record) -> Ordering {
+fn order(one: Viewed<'_>, other: Viewed<'_>) -> Ordering {
+    let (a, b) = (one.record, other.record);
     let key = |it: &Record| (it.time.start, it.time.end, it.data_type, it.is_daily_total, it.deleted);
     let of = &a.origin;
     key(a)
@@ -100,7 +121,9 @@ fn order(a: &Record, b: &Record) -> Ordering {
         .then_with(|| (&of.provider, &of.record).cmp(&(&b.origin.provider, &b.origin.record)))
         .then_with(|| of.connection.cmp(&b.origin.connection))
         .then_with(|| match (&a.body, &b.body) {
-            (Body::Workout(of_a), Body::Workout(of_b)) => Facts::of(a, of_a).order(&Facts::of(b, of_b)),
+            (Body::Workout(of_a), Body::Workout(of_b)) => {
+                Facts::of(a, of_a, one.view).order(&Facts::of(b, of_b, other.view))
+            }
             _ => a.content().cmp(&b.content()),
         })
 }
@@ -149,7 +172,7 @@ fn shortened(record: &Record, of: &Workout) -> Workout {
         power_mean: of.power_mean,
         steps: of.steps,
         laps: Vec::new(),
-        streams: View::of(record, of).streams(record.time.start.0),
+        streams: View::of(record).streams(record.time.start.0),
     }
 }
 

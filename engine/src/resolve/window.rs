@@ -4,17 +4,21 @@ use super::{
     Answers, Decided, Incoming, Known, Policy,
     candidates::{self, Matches},
     case::{Case, is_foreign, set_plan},
+    matching::View,
     place, summary,
 };
 use schemas::{
     event::{Candidate, Fate, Reason, Source, Verdict},
     id::ItemId,
 };
+use std::sync::OnceLock;
 
 /// What is known of the destination in the window of a page.
 #[derive(Clone, Debug, Default)]
 pub struct Window {
     pub(super) known: Vec<Known>,
+    /// Of each of them what the matcher looks at, once it was looked at.
+    views: Vec<OnceLock<View>>,
     answers: Answers,
 }
 
@@ -43,7 +47,8 @@ impl Window {
     /// A window of these rows.
     #[must_use]
     pub fn new(known: Vec<Known>) -> Self {
-        Self { known, answers: Answers::default() }
+        let views = vec![OnceLock::new(); known.len()];
+        Self { known, views, answers: Answers::default() }
     }
 
     /// The same, where the person has said this.
@@ -118,6 +123,7 @@ impl Window {
                 let decided = it.of_new(item, month);
                 if let Some(plan) = &decided.plan {
                     self.known.push(it.planned_row(item, month, plan));
+                    self.views.push(OnceLock::new());
                 }
                 decided
             }
@@ -186,7 +192,7 @@ impl Window {
             !self.hides_nothing(index, incoming)
                 && self.answers.of(incoming.place(), &known.sources) != Some(Verdict::Different)
         };
-        let Matches { best, candidates } = candidates::matches(&self.known, &incoming.record, may_be_it);
+        let Matches { best, candidates } = candidates::matches(&self.known, &self.views, &incoming.record, may_be_it);
         match best {
             Some((index, Verdict::Same)) => Found::Fits(index, candidates),
             Some((_, Verdict::Ask)) if policy.asks => Found::Doubtful(candidates),
@@ -228,6 +234,7 @@ impl Window {
             set_plan(&mut known.row, plan);
             if let Some(record) = &decided.decision.record {
                 known.summary = summary(record);
+                self.views[index] = OnceLock::new();
                 known.sources.clone_from(&decided.decision.sources);
             }
         }

@@ -197,7 +197,7 @@ fn streams(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
     let shifts = if of_clock == of_starts { &shifts[..1] } else { &shifts[..] };
     let mut exact = 0;
     let (mut is_other_heart, mut is_same_way) = (false, false);
-    let hearts = shifts.iter().filter_map(|it| streams::heart_rates(&a.view, &b.view, *it));
+    let hearts = shifts.iter().filter_map(|it| streams::heart_rates(a.view, b.view, *it));
     if let Some((it, weight)) = best(hearts, |it| heart_rate(it, clock)) {
         case.add("heart_rate", weight, told(it, "/min"));
         exact += if weight >= 3.0 { 2 } else { 0 };
@@ -207,7 +207,7 @@ fn streams(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
         }
         is_other_heart = clock != Clock::Same && it.n >= HEARTS_MIN && weight < -1.0;
     }
-    let tracks = shifts.iter().filter_map(|it| streams::tracks(&a.view, &b.view, *it));
+    let tracks = shifts.iter().filter_map(|it| streams::tracks(a.view, b.view, *it));
     if let Some((it, weight)) = best(tracks, |it| track(it, clock)) {
         let figures = Figures::Tracks { apart_m: it.apart_m, course_m: it.course_m, n: it.n };
         case.add("track", weight, figures);
@@ -222,7 +222,7 @@ fn streams(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
         // A sensor may fail: who was at the same places at the same moments all along is one person, or two together.
         is_other_heart &= !(is_long && weight >= 4.0);
     }
-    let speeds = shifts.iter().filter_map(|it| streams::speeds(&a.view, &b.view, *it));
+    let speeds = shifts.iter().filter_map(|it| streams::speeds(a.view, b.view, *it));
     if let Some((it, weight)) = best(speeds, |it| speed(it, clock)) {
         case.add("speed", weight, told(it, "m/s"));
         exact += u32::from(weight >= 1.4);

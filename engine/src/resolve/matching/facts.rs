@@ -36,7 +36,7 @@ impl Stretch {
     }
 }
 
-/// What is compared of a workout.
+/// What is compared of a workout. The view of its streams, which alone costs something, is made before.
 #[derive(Clone, Debug)]
 pub(super) struct Facts<'a> {
     pub stretch: Stretch,
@@ -51,12 +51,12 @@ pub(super) struct Facts<'a> {
     pub steps: Option<f64>,
     pub is_manual: bool,
     pub device: Option<&'a str>,
-    pub view: View,
+    pub view: &'a View,
 }
 
 impl<'a> Facts<'a> {
     #[expect(clippy::cast_precision_loss, reason = "steps are far below 2^53")]
-    pub(super) fn of(record: &'a Record, workout: &Workout) -> Self {
+    pub(super) fn of(record: &'a Record, workout: &Workout, view: &'a View) -> Self {
         let stretch = Stretch::of(record);
         let positive = |it: Option<f64>| it.filter(|value| value.is_finite() && *value > 0.0);
         Self {
@@ -71,7 +71,7 @@ impl<'a> Facts<'a> {
             steps: positive(workout.steps.map(|it| it as f64)),
             is_manual: record.origin.method == RecordingMethod::Manual,
             device: record.origin.device.as_deref().map(str::trim).filter(|it| !it.is_empty()),
-            view: View::of(record, workout),
+            view,
         }
     }
 
@@ -94,8 +94,8 @@ impl<'a> Facts<'a> {
             .then_with(|| self.device.cmp(&other.device))
             .then_with(|| by_numbers(numbers(self).into_iter().map(known), numbers(other).into_iter().map(known)))
             .then_with(|| (self.view.first, self.view.step).cmp(&(other.view.first, other.view.step)))
-            .then_with(|| by_numbers(columns(&self.view).flatten().copied(), columns(&other.view).flatten().copied()))
-            .then_with(|| columns(&self.view).map(<[f64]>::len).cmp(columns(&other.view).map(<[f64]>::len)))
+            .then_with(|| by_numbers(columns(self.view).flatten().copied(), columns(other.view).flatten().copied()))
+            .then_with(|| columns(self.view).map(<[f64]>::len).cmp(columns(other.view).map(<[f64]>::len)))
     }
 }
 

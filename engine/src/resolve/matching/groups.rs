@@ -1,6 +1,6 @@
 //! Records of which each group is one thing.
 
-use super::{Compared, Verdict, compared, is_candidate, order, window_ms};
+use super::{Compared, Verdict, View, Viewed, compared, is_candidate, order, window_ms};
 use schemas::record::Record;
 
 /// Puts records together that are renderings of the same thing: groups of indices, each in ascending order, in the
@@ -12,7 +12,9 @@ use schemas::record::Record;
 #[must_use]
 pub fn groups(records: &[Record]) -> Vec<Vec<usize>> {
     let mut sorted: Vec<usize> = (0..records.len()).collect();
-    sorted.sort_by(|a, b| order(&records[*a], &records[*b]));
+    let views: Vec<View> = records.iter().map(View::of).collect();
+    let viewed = |index: usize| Viewed::new(&records[index], &views[index]);
+    sorted.sort_by(|a, b| order(viewed(*a), viewed(*b)));
     let reach = window_ms(records);
     // What is not in the list is different.
     let mut pairs: Vec<(f64, Verdict, usize, usize)> = Vec::new();
@@ -25,7 +27,7 @@ pub fn groups(records: &[Record]) -> Vec<Vec<usize>> {
             if !is_candidate(a, b) {
                 continue;
             }
-            let Compared { total, verdict } = compared(a, b);
+            let Compared { total, verdict } = compared(viewed(*index), viewed(sorted[other]));
             if verdict != Verdict::Different {
                 pairs.push((total, verdict, place, other));
             }

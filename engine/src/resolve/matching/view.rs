@@ -6,8 +6,8 @@
 //! the mean of half a step around it. A view of a view is the same view: a summary is compared as its record would be.
 
 use schemas::{
-    record::Record,
-    workout::{Column, Streams, Workout},
+    record::{Body, Record},
+    workout::{Column, Streams},
 };
 
 /// How many moments a view has at most.
@@ -20,7 +20,7 @@ const STEPS_MS: [i64; 6] = [5_000, 10_000, 20_000, 60_000, 180_000, QUARTER_MS];
 /// Streams at moments `first + i * step`. A moment at which nothing was measured is NaN; a column that the source does
 /// not have is empty.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct View {
+pub(in crate::resolve) struct View {
     /// The first moment, ms since 1970.
     pub first: i64,
     /// From moment to moment, ms; 0 for a view without moments.
@@ -36,17 +36,27 @@ pub(super) struct View {
 }
 
 impl View {
-    /// The view of a workout: one pass over each column, whatever their order and lengths.
-    pub(super) fn of(record: &Record, workout: &Workout) -> Self {
+    /// The view of a record: of a workout one pass over each column, whatever their order and lengths; of all else
+    /// without moments.
+    pub(in crate::resolve) fn of(record: &Record) -> Self {
+        let Body::Workout(workout) = &record.body else { return Self::default() };
         let streams = &workout.streams;
         let Some(bins) = Bins::new(record).filter(|_| !streams.offsets_ms.is_empty()) else {
             return Self::default();
         };
-        let (latitude, longitude) = bins.positions(streams);
-        let heart_rate = bins.means(streams, &streams.heart_rate, 10.0, |it| (20.0..=260.0).contains(&it));
-        let mut speed = bins.means(streams, &streams.speed, 100.0, |it| (0.0..=120.0).contains(&it));
-        if speed.is_empty() {
-            speed = bins.slopes(&bins.means(streams, &streams.distance, 10.0, |it| (0.0..=1e8).contains(&it)));
+        let columns = [
+            (&streams.latitude, LATITUDE),
+            (&streams.longitude, LONGITUDE),
+            (&streams.heart_rate, HEART_RATE),
+            (&streams.speed, SPEED),
+        ];
+        let [mut latitude, mut longitude, heart_rate, mut speed] = bins.means(&streams.offsets_ms, columns);
+        if latitude.is_empty() || longitude.is_empty() {
+            (latitude, longitude) = (Vec::new(), Vec::new());
+        }
+        if speed.is_empty() && !streams.distance.is_empty() {
+            let [distance] = bins.means(&streams.offsets_ms, [(&streams.distance, DISTANCE)]);
+            speed = bins.slopes(&distance);
         }
         Self { first: bins.first, step: bins.step, latitude, longitude, heart_rate, speed }
     }
@@ -97,6 +107,51 @@ impl View {
     }
 }
 
+/// What makes sense in a column, and how its means are told.
+#[derive(Clone, Copy)]
+struct Kind {
+    least: f64,
+    most: f64,
+    /// Parts of its unit to which a mean is rounded.
+    parts: f64,
+    /// Whether it goes around: what is next to its most is its least.
+    turns: bool,
+}
+
+const LATITUDE: Kind = Kind { least: -90.0, most: 90.0, parts: 1e5, turns: false };
+const LONGITUDE: Kind = Kind { least: -180.0, most: 180.0, parts: 1e5, turns: true };
+const HEART_RATE: Kind = Kind { least: 20.0, most: 260.0, parts: 10.0, turns: false };
+const SPEED: Kind = Kind { least: 0.0, most: 120.0, parts: 100.0, turns: false };
+const DISTANCE: Kind = Kind { least: 0.0, most: 1e8, parts: 10.0, turns: false };
+
+/// A mean in the making: of the differences to its first value, which the date line does not cut.
+#[derive(Clone, Copy, Default)]
+struct Mean {
+    first: f64,
+    sum: f64,
+    n: u32,
+}
+
+impl Mean {
+    fn add(&mut self, value: f64, kind: Kind) {
+        if self.n == 0 {
+            self.first = value;
+        }
+        let apart = value - self.first;
+        self.sum += if kind.turns { wrapped(apart) } else { apart };
+        self.n = self.n.saturating_add(1);
+    }
+
+    /// NaN if there was no value.
+    fn told(&self, kind: Kind) -> f64 {
+        if self.n == 0 {
+            return f64::NAN;
+        }
+        let mean = self.first + self.sum / f64::from(self.n);
+        rounded(if kind.turns { wrapped(mean) } else { mean }, kind.parts)
+    }
+}
+
 /// The moments of a record, and which of them a sample belongs to.
 struct Bins {
     start: i64,
@@ -118,52 +173,30 @@ impl Bins {
         (n > 0).then_some(Self { start, first, step, n })
     }
 
-    /// Calls `take` with moment and value of every sample of a column that is within the record and makes sense.
-    fn each(&self, streams: &Streams, column: &Column, sense: impl Fn(f64) -> bool, mut take: impl FnMut(usize, f64)) {
-        for (offset, value) in streams.offsets_ms.iter().zip(&column.0) {
-            let at = self.start.saturating_add(*offset).saturating_sub(self.first).saturating_add(self.step / 2);
-            let index = usize::try_from(at.div_euclid(self.step)).unwrap_or(usize::MAX);
-            if index < self.n && sense(*value) {
-                take(index, *value);
+    /// Which moment a sample belongs to, if it is within the record.
+    fn index(&self, offset_ms: i64) -> Option<usize> {
+        let at = self.start.saturating_add(offset_ms).saturating_sub(self.first).saturating_add(self.step / 2);
+        usize::try_from(at.div_euclid(self.step)).ok().filter(|it| *it < self.n)
+    }
+
+    /// The mean of each column at each moment, samples gone through once; empty where nothing was measured.
+    fn means<const N: usize>(&self, offsets_ms: &[i64], columns: [(&Column, Kind); N]) -> [Vec<f64>; N] {
+        let mut means = [[Mean::default(); MOMENTS_MAX]; N];
+        for (place, offset) in offsets_ms.iter().enumerate() {
+            let Some(moment) = self.index(*offset) else { continue };
+            for ((column, kind), means) in columns.iter().zip(&mut means) {
+                // False of NaN, too.
+                let makes_sense = |it: &&f64| **it >= kind.least && **it <= kind.most;
+                if let Some(value) = column.0.get(place).filter(makes_sense) {
+                    means[moment].add(*value, *kind);
+                }
             }
         }
-    }
-
-    /// The mean at each moment, rounded to so many parts of one; empty if nothing was measured.
-    fn means(&self, streams: &Streams, column: &Column, parts: f64, sense: impl Fn(f64) -> bool) -> Vec<f64> {
-        if column.is_empty() {
-            return Vec::new();
-        }
-        let mut sums = vec![(0.0, 0_u32); self.n];
-        self.each(streams, column, sense, |index, value| add(&mut sums[index], value));
-        finish(&sums, parts)
-    }
-
-    /// Mean positions. A longitude is taken as its difference to the moment's first, which the date line does not cut.
-    fn positions(&self, streams: &Streams) -> (Vec<f64>, Vec<f64>) {
-        let latitude = self.means(streams, &streams.latitude, 1e5, |it| (-90.0..=90.0).contains(&it));
-        if latitude.is_empty() || streams.longitude.is_empty() {
-            return (Vec::new(), Vec::new());
-        }
-        let mut firsts = vec![f64::NAN; self.n];
-        let mut sums = vec![(0.0, 0_u32); self.n];
-        self.each(
-            streams,
-            &streams.longitude,
-            |it| (-180.0..=180.0).contains(&it),
-            |index, value| {
-                if firsts[index].is_nan() {
-                    firsts[index] = value;
-                }
-                add(&mut sums[index], wrapped(value - firsts[index]));
-            },
-        );
-        let longitude = finish(&sums, 1e9);
-        if longitude.is_empty() {
-            return (Vec::new(), Vec::new());
-        }
-        let whole = |(first, apart): (&f64, &f64)| rounded(wrapped(first + apart), 1e5);
-        (latitude, firsts.iter().zip(&longitude).map(whole).collect())
+        let mut all = means.iter().zip(columns).map(|(means, (_, kind))| {
+            let is_measured = means.iter().any(|it| it.n > 0);
+            if is_measured { means[..self.n].iter().map(|it| it.told(kind)).collect() } else { Vec::new() }
+        });
+        std::array::from_fn(|_| all.next().unwrap_or_default())
     }
 
     /// Speeds from distances.
@@ -179,19 +212,6 @@ impl Bins {
         let slopes: Vec<f64> = (0..distances.len()).map(slope).collect();
         if slopes.iter().all(|it| it.is_nan()) { Vec::new() } else { slopes }
     }
-}
-
-fn add(sum: &mut (f64, u32), value: f64) {
-    sum.0 += value;
-    sum.1 = sum.1.saturating_add(1);
-}
-
-fn finish(sums: &[(f64, u32)], parts: f64) -> Vec<f64> {
-    if sums.iter().all(|it| it.1 == 0) {
-        return Vec::new();
-    }
-    let mean = |(sum, n): &(f64, u32)| if *n == 0 { f64::NAN } else { rounded(sum / f64::from(*n), parts) };
-    sums.iter().map(mean).collect()
 }
 
 fn rounded(value: f64, parts: f64) -> f64 {
