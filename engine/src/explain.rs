@@ -16,7 +16,7 @@ use crate::{
     item::ItemRow,
     people::People,
     provider::Catalog,
-    resolve::{RULE_VERSION, kept},
+    resolve::{Answers, Known, RULE_VERSION, is_cut, kept},
     sources::Sources,
     status::Story,
     store::Store,
@@ -27,10 +27,15 @@ use schemas::{
         Account, Action, Candidate, Decision, Decisions, Envelope, Fate, FieldChoice, OperationResult, Reason,
         Resolved, Results, Source,
     },
-    id::{ItemId, Subject, SyncId},
-    time::Instant,
+    id::{EventId, ItemId, Subject, SyncId},
+    time::{Instant, Interval},
 };
 use serde::Serialize;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How far around an item of counts those lie that may count of its time: the whole of its days.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What is said of one item.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -128,13 +133,14 @@ pub async fn explain(
             Some((_, sync)) => why(store, contents, subject, &row, sync).await?,
             None => None,
         };
-        let opened = contents.open_row(subject, &item.to_string(), &row.summary).await?;
-        let sources = opened.and_then(|it| kept(&it)).map(|it| it.1).unwrap_or_default();
+        let opened = known(contents, subject, row.clone()).await?;
+        let sources = opened.as_ref().map(|it| it.sources.clone()).unwrap_or_default();
         let by = told.as_ref().map(|it| (it.0.rule_version, it.1.as_str()));
         let rederived = match by {
             Some((version, _)) if version != RULE_VERSION => Rederived::OtherRules,
             Some((_, provider)) => {
-                rederive((store, contents, people), subject, catalog.get(provider), (&row, &sources)).await?
+                let provider = catalog.get(provider);
+                rederive((store, contents, people), subject, provider, opened.as_ref()).await?
             }
             None => Rederived::NotKept,
         };
@@ -164,11 +170,13 @@ async fn rederive(
     (store, contents, people): (&Store, &Contents, &People),
     subject: &Subject,
     provider: Option<&std::sync::Arc<dyn crate::provider::DataProvider>>,
-    (row, sources): (&ItemRow, &[Source]),
+    known: Option<&Known>,
 ) -> Result<Rederived, Unreachable> {
-    let Some(provider) = provider.filter(|_| !sources.is_empty() && !row.planned_delete) else {
+    let Some((provider, known)) = provider.zip(known) else { return Ok(Rederived::NotKept) };
+    let (row, sources) = (&known.row, &known.sources);
+    if sources.is_empty() || row.planned_delete {
         return Ok(Rederived::NotKept);
-    };
+    }
     let destination = row.key.partition.destination;
     let mut opened = Sources::new(&*store.log, (contents, people), subject, destination);
     let mut records = Vec::with_capacity(sources.len());
@@ -176,8 +184,38 @@ async fn rederive(
         let Some(record) = opened.record(it).await? else { return Ok(Rederived::NotKept) };
         records.push(record);
     }
-    let joined = opened.join(&**provider, (sources.to_vec(), records)).await?;
+    let counts = if is_cut(&known.summary) {
+        let beside = beside((store, contents), subject, known).await?;
+        let reviews = people.reviews(subject).await?;
+        let answers = Answers::new(reviews.into_iter().filter_map(|it| Some((it.id, it.verdict?))));
+        opened.counts(&beside, (&[], EventId(Uuid::nil())), &answers, |_| false).await?
+    } else {
+        None
+    };
+    let joined = opened.join(&**provider, (sources.clone(), records), counts.as_ref()).await?;
     Ok(if joined.hash == row.planned_hash { Rederived::Agrees } else { Rederived::Differs })
+}
+
+/// The rows of a destination on the days of one of them.
+async fn beside(
+    (store, contents): (&Store, &Contents),
+    subject: &Subject,
+    known: &Known,
+) -> Result<Vec<Known>, Unreachable> {
+    let row = &known.row;
+    let window = Interval { from: row.starts_at, to: row.ends_at }.widened(DAY);
+    let (rows, _) = store.items.window(subject, row.key.partition.destination, row.data_type, window).await?;
+    let mut beside = Vec::with_capacity(rows.len());
+    for row in rows {
+        beside.extend(self::known(contents, subject, row).await?);
+    }
+    Ok(beside)
+}
+
+/// A row, opened.
+async fn known(contents: &Contents, subject: &Subject, row: ItemRow) -> Result<Option<Known>, Unreachable> {
+    let opened = contents.open_row(subject, &row.key.item.to_string(), &row.summary).await?;
+    Ok(opened.and_then(|it| kept(&it)).map(|(summary, sources)| Known { row, summary, sources }))
 }
 
 /// What was decided about one record of a sync, in short.

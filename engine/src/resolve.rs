@@ -6,6 +6,7 @@
 mod answers;
 mod candidates;
 mod case;
+mod counts;
 pub mod entity;
 mod kept;
 pub mod losses;
@@ -17,6 +18,8 @@ pub mod sleep;
 mod window;
 
 pub use answers::{Answers, Place, pair_id, place};
+pub(crate) use case::is_foreign;
+pub use counts::{Counted, Counts, is_cut};
 pub use kept::{keep, kept};
 pub use matching::{
     Evidence, MATCH_VERSION, Match, Verdict, compare, groups, is_candidate, is_session, print, summary,
@@ -36,7 +39,7 @@ use schemas::{
 };
 
 /// Version of these rules; raised when a decision would come out differently.
-pub const RULE_VERSION: i32 = 2;
+pub const RULE_VERSION: i32 = 3;
 
 /// A row of the destination with its summary opened.
 #[derive(Clone, Debug)]

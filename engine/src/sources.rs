@@ -9,7 +9,7 @@ use crate::{
     people::People,
     provider::DataProvider,
     resolve::{
-        Joined, Lineage, Part,
+        Answers, Counted, Counts, Incoming, Joined, Known, Lineage, Part, is_cut, is_foreign,
         losses::{losses, told},
         merge,
         policy::{Policies, as_wanted, rank},
@@ -17,11 +17,15 @@ use crate::{
     store::Log,
 };
 use schemas::{
+    data_type::DataType,
     event::{FieldChoice, Normalized, Source},
     id::{ConfigId, ConnectionId, EventId, Subject, SyncId},
     record::{Record, Records},
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 /// How many pages are kept open at once: records of one page tend to be joined with records of one other.
 const OPENED_MAX: usize = 8;
@@ -84,7 +88,68 @@ impl<'a> Sources<'a> {
         self.contents.open_value::<Records>(self.subject, &normalized.body.records).await
     }
 
-    /// What these records, each of the source beside it, come to at a destination.
+    /// What each record of counts among these rows of the destination is to hold beside the others; `None` if all are
+    /// of one source, or none is a count. `page` is what is being decided about, read in that event; of the rows that
+    /// `is_new` names, and of those that are made of the page's records, all days are gone through.
+    ///
+    /// # Errors
+    /// When the log cannot be reached.
+    pub(crate) async fn counts(
+        &mut self,
+        rows: &[Known],
+        (page, event): (&[Incoming], EventId),
+        answers: &Answers,
+        is_new: impl Fn(&Known) -> bool,
+    ) -> Result<Option<Counts>, Unreachable> {
+        let is_there = |it: &&Known| !it.row.planned_delete && is_cut(&it.summary);
+        let rows: Vec<&Known> = rows.iter().filter(is_there).collect();
+        let owner = |it: &Known| if is_foreign(&it.row) { None } else { it.sources.first().map(|it| it.connection) };
+        if rows.iter().all(|it| owner(it) == rows.first().and_then(|it| owner(it))) {
+            return Ok(None);
+        }
+        let here: HashMap<(ConnectionId, &str, DataType), &Incoming> =
+            page.iter().map(|it| ((it.connection, it.key.as_str(), it.record.data_type), it)).collect();
+        let mut all = Vec::with_capacity(rows.len());
+        let mut to_read: Vec<(&Source, &Known, bool)> = Vec::with_capacity(rows.len());
+        let fixed = |it: &Known, is_new: bool| Counted { place: None, record: it.summary.clone(), rank: 0, is_new };
+        for row in rows {
+            let is_here = |it: &Source| here.contains_key(&(it.connection, it.key.as_str(), row.summary.data_type));
+            let is_new = is_new(row) || row.sources.iter().any(is_here);
+            if is_foreign(&row.row) || row.sources.is_empty() {
+                all.push(fixed(row, is_new));
+            } else {
+                to_read.extend(row.sources.iter().map(|it| (it, row, is_new)));
+            }
+        }
+        // One page after the other, for only some are kept open.
+        to_read.sort_by_key(|it| it.0.event);
+        let mut lost = HashSet::new();
+        let mut read = Vec::with_capacity(to_read.len());
+        for (source, row, is_new) in to_read {
+            let own = here.get(&(source.connection, source.key.as_str(), row.summary.data_type));
+            let record = match own.filter(|_| source.event == event) {
+                Some(it) => Some(it.record.clone()),
+                None => self.record(source).await?,
+            };
+            match record {
+                Some(record) => read.push((source, row, record, is_new)),
+                // What the item holds counts as it is.
+                None if lost.insert(row.row.key.item) => all.push(fixed(row, is_new)),
+                None => {}
+            }
+        }
+        for (source, row, mut record, is_new) in read.into_iter().filter(|it| !lost.contains(&it.1.row.key.item)) {
+            record.origin.connection = Some(source.connection);
+            let policies = self.policies(source.connection).await?;
+            if policies.merging().counts_once() && record.data_type == row.summary.data_type {
+                let rank = place_of(policies, &record);
+                all.push(Counted { place: Some((source.connection, source.key.clone())), record, rank, is_new });
+            }
+        }
+        Ok(Counts::new(&all, answers))
+    }
+
+    /// What these records, each of the source beside it, come to at a destination; counts beside all others, if given.
     ///
     /// # Errors
     /// When the vault cannot be reached.
@@ -92,6 +157,7 @@ impl<'a> Sources<'a> {
         &mut self,
         provider: &dyn DataProvider,
         (sources, records): (Vec<Source>, Vec<Record>),
+        counts: Option<&Counts>,
     ) -> Result<Joined, Unreachable> {
         let policies = match sources.first() {
             Some(first) => self.policies(first.connection).await?,
@@ -100,6 +166,10 @@ impl<'a> Sources<'a> {
         let part = |record| Part { record, rank: place_of(policies, record) };
         let parts: Vec<Part<'_>> = records.iter().map(part).collect();
         let merged = merge(&parts, &policies.merging());
+        let merged = match counts {
+            Some(counts) => counts.held(merged, &sources),
+            None => merged,
+        };
         let projected = provider.project(&merged.record);
         let hash = match &projected {
             Ok(projected) => self.contents.vault.keyed_hash(self.subject, "content", &projected.content()).await?,

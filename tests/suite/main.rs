@@ -4,6 +4,7 @@ mod access;
 mod analytics;
 mod bad_input;
 mod checkpoints;
+mod counts;
 mod crash;
 mod data;
 mod deletions;

@@ -59,7 +59,7 @@ pub(crate) fn measured(workout: &Workout) -> (bool, bool) {
     (workout.streams.latitude.n_measured() > 1_700, workout.streams.heart_rate.n_measured() > 1_700)
 }
 
-async fn api(world: &World, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+pub(crate) async fn api(world: &World, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
     let token = world.inside.token_of(&world.subject).await?;
     let mut request = world.inside.http.request(method, format!("{}{path}", world.inside.url)).bearer_auth(token);
     if let Some(body) = body {
@@ -72,7 +72,7 @@ async fn api(world: &World, method: Method, path: &str, body: Option<&Value>) ->
 }
 
 /// Waits for the jobs that an answer began.
-async fn wait(world: &World, answered: &Value) -> Result<Vec<String>> {
+pub(crate) async fn wait(world: &World, answered: &Value) -> Result<Vec<String>> {
     let mut all = Vec::new();
     for job in answered["jobs"].as_array().context("jobs")? {
         let id = schemas::id::SyncId(job.as_str().context("an id")?.parse()?);
@@ -251,71 +251,5 @@ async fn a_loop_of_three_accounts_stays_quiet() -> Result<()> {
     }
     assert_eq!(there(&world), (3, 3, 3));
     assert_eq!(world.effects().map(|it| it.len()), [0, 0], "rounds after the first add nothing");
-    world.is_at_rest().await
-}
-
-/// So many steps from one full hour of the day to the next.
-fn steps(user: &str, hour: u32, count: u32) -> Value {
-    let at = |hour: u32| format!("2026-06-20T{hour:02}:00:00Z");
-    json!({
-        "name": format!("users/me/dataTypes/steps/dataPoints/{user}-{hour}"),
-        "dataSource": {"recordingMethod": "PASSIVELY_MEASURED", "platform": "FITBIT"},
-        "steps": {
-            "interval": {
-                "startTime": at(hour), "endTime": at(hour + 1), "startUtcOffset": "7200s", "endUtcOffset": "7200s",
-            },
-            "count": count.to_string(),
-        },
-    })
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_band_and_a_phone_that_counted_the_same_walk_come_to_its_steps_and_not_to_the_sum() -> Result<()> {
-    // The band was taken off at four; it says zero for that hour, and the phone was carried.
-    let (band, phone) = ([1_000, 900, 606, 0], [700, 650, 515, 54]);
-    assert_eq!((band.iter().sum::<u32>(), phone.iter().sum::<u32>()), (2_506, 1_919));
-    for order in [[USER, BAND], [BAND, USER]] {
-        let mut world = World::new().await?;
-        world.add_google(BAND).await?;
-        for (user, counts) in [(BAND, band), (USER, phone)] {
-            for (hour, count) in (9..).zip(counts) {
-                world.google.add(user, "steps", steps(user, hour, count));
-            }
-            world.route(&account(user), "files", DataType::Steps).await?;
-        }
-        for _ in 0..2 {
-            for user in order {
-                world.sync(&account(user), &["files"], DataType::Steps).await?;
-            }
-        }
-        let mut counted = Vec::new();
-        for path in world.folder(DataType::Steps).await? {
-            let stored: Value = serde_json::from_slice(&fs::read(path)?)?;
-            counted.push(stored["record"]["body"]["quantity"]["value"].as_f64().context("a count")?);
-        }
-        assert_eq!(counted, [1_000.0, 900.0, 606.0, 54.0], "2,560 steps, each second once");
-        world.is_at_rest().await?;
-    }
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn counts_that_were_taken_apart_stay_so_too() -> Result<()> {
-    let mut world = World::new().await?;
-    world.add_google(BAND).await?;
-    for (user, count) in [(USER, 1_000), (BAND, 700)] {
-        world.google.add(user, "steps", steps(user, 9, count));
-        world.route(&account(user), "files", DataType::Steps).await?;
-        world.sync(&account(user), &["files"], DataType::Steps).await?;
-    }
-    let item = world.rows("files", DataType::Steps).await?[0].key.item;
-    let answered = api(&world, Method::POST, &format!("/v1/records/{item}/split"), Some(&json!({}))).await?;
-    wait(&world, &answered).await?;
-    assert_eq!(world.folder(DataType::Steps).await?.len(), 2);
-    for user in [USER, BAND] {
-        let again = world.sync(&account(user), &["files"], DataType::Steps).await?;
-        assert_eq!(told(&again), "done; files: 1 skipped unchanged");
-    }
-    assert_eq!(world.folder(DataType::Steps).await?.len(), 2);
     world.is_at_rest().await
 }

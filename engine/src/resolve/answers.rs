@@ -41,6 +41,12 @@ impl Answers {
         said.min()
     }
 
+    /// Whether the person said of any two that they are different.
+    #[must_use]
+    pub fn keep_apart(&self) -> bool {
+        self.0.values().any(|it| *it == Verdict::Different)
+    }
+
     /// Whether the person said that these two are different.
     #[must_use]
     pub fn are_different(&self, a: Place<'_>, b: Place<'_>) -> bool {

@@ -357,7 +357,7 @@ impl Case<'_> {
 }
 
 /// Whether the record there is somebody else's: seen but never planned, or found as the duplicate of what we sent.
-pub(super) fn is_foreign(row: &ItemRow) -> bool {
+pub(crate) fn is_foreign(row: &ItemRow) -> bool {
     row.planned_version == 0 || (row.version > 0 && !row.owned && !row.external_id.is_empty())
 }
 

@@ -20,7 +20,7 @@ mod track;
 mod words;
 mod workout;
 
-pub(super) use series::is_counted;
+pub(super) use series::{held, is_counted, is_same_count};
 
 use schemas::{
     data_type::DataType,
@@ -86,6 +86,15 @@ pub struct MergePolicy {
     /// The person's word by field: a name of [`Lineage::field`], or `gps` for all five columns of a track. `start`
     /// chooses the source that is the base; `stages` does so for a night, `value` for all that is no session.
     pub fields: BTreeMap<String, Prefer>,
+}
+
+impl MergePolicy {
+    /// Whether records of counts are cut to what they count beyond others: not where the person takes whole records, or
+    /// says which number counts.
+    #[must_use]
+    pub fn counts_once(&self) -> bool {
+        self.combine != Combine::First && !series::is_chosen(self)
+    }
 }
 
 /// What came out.
@@ -210,6 +219,12 @@ fn combine(parts: &[Part<'_>], order: &[usize], policy: &MergePolicy) -> Merged 
             alone(parts, order[0], rule, note)
         }
     }
+}
+
+/// A record of one source.
+#[cfg(test)]
+pub(super) fn alone_of(record: &Record) -> Merged {
+    merge(&[Part { record, rank: 0 }], &MergePolicy::default())
 }
 
 /// The base as it is.

@@ -47,6 +47,8 @@ pub mod rule {
     pub const SHARE: &str = "share_by_time";
     /// The rest of an interval that was cut: what it counted beyond the sources before it, less than its share.
     pub const DIFFERENCE: &str = "difference";
+    /// Others counted all of its time, or more in it than the interval has.
+    pub const ELSEWHERE: &str = "counted_elsewhere";
     /// A source recorded that nothing was counted, and no source counted anything.
     pub const ZERO: &str = "zero";
 }
@@ -134,6 +136,20 @@ pub const fn is_additive(data_type: DataType) -> bool {
 /// Whether a type is counted in whole numbers: what is cut out of one stays whole.
 const fn is_counted(data_type: DataType) -> bool {
     matches!(data_type, DataType::Steps | DataType::Floors)
+}
+
+/// The first and the last day of each of these strands of counts, on the wall clock that [`union()`] splits days by,
+/// counted from 1970-01-01; `None` of what it leaves out.
+#[must_use]
+pub(crate) fn days(strands: &[Strand<'_>]) -> Vec<Option<(i64, i64)>> {
+    let read = read::read(strands, is_additive, read::Shape::Counts);
+    let clock = days::Clock::of(strands, &read);
+    let mut days = vec![None; strands.len()];
+    for index in &read.used {
+        let time = &strands[*index].record.time;
+        days[*index] = Some((clock.day(time.start.0), clock.day(time.end.0.saturating_sub(1).max(time.start.0))));
+    }
+    days
 }
 
 /// The union of the strands of one additive type.

@@ -159,6 +159,26 @@ impl Window {
         Some(decided)
     }
 
+    /// Decides again about an item of one or more sources, because what others count of its time has changed.
+    pub fn decide_again(&mut self, policy: &Policy<'_>, incoming: &Incoming) -> Option<Decided> {
+        let index = self.position(incoming.item)?;
+        let decided = Case { policy, incoming }.of_known(&self.known[index]);
+        self.apply(index, &decided);
+        Some(decided)
+    }
+
+    /// All rows of the window, with what was decided about them so far.
+    #[must_use]
+    pub fn rows(&self) -> &[Known] {
+        &self.known
+    }
+
+    /// What the person has said.
+    #[must_use]
+    pub const fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
     /// A row of the window.
     #[must_use]
     pub fn get(&self, item: ItemId) -> Option<&Known> {

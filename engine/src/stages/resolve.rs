@@ -1,6 +1,7 @@
 //! Resolve: what is to happen at each destination because of a page.
 
 mod asking;
+mod counting;
 mod filters;
 pub(crate) mod gone;
 mod joining;
@@ -197,12 +198,11 @@ impl Resolve {
                 None => Vec::new(),
             };
             let answers = self.answers(page, &window).await?;
-            let mut known = Window::new(window).with_answers(answers);
+            let window = Window::new(window).with_answers(answers);
             let policy = self.policy(page, destination, (provider.profile(), policies));
-            let mut decided = self.decide_each(page, (&*provider, &policy), &mut known, &mut incoming).await?;
-            for mut record in self.gone(page, destination, &incoming).await? {
-                decided.extend(self.decide_gone(page, (&*provider, &policy), &mut known, &mut record).await?);
-            }
+            let mut gone = self.gone(page, destination, &incoming).await?;
+            let records = (&mut incoming[..], &mut gone[..]);
+            let (known, mut decided) = self.decide_page(page, (&*provider, &policy), window, records).await?;
             if let Some(reason) = ended {
                 end_all(&mut decided, reason);
             }

@@ -2,7 +2,7 @@
 //! source that measured it (`resolve/series.rs` has the rules).
 
 use super::{Combine, Lineage, MergePolicy, Merged, Part, order};
-use crate::resolve::series::{Strand, is_additive, merge_series, union};
+use crate::resolve::series::{Piece, Strand, is_additive, merge_series, rule, union};
 use schemas::{
     record::{Body, Quantity, Record, Series, Span},
     time::Instant,
@@ -50,6 +50,38 @@ pub(super) fn merge(parts: &[Part<'_>], order: &[usize], policy: &MergePolicy) -
     Merged { record: result, lineage, same_as: None }
 }
 
+/// A record of counts of which only these pieces are left, in order, each of the part beside it: what others counted of
+/// its time is theirs.
+pub(crate) fn held(merged: Merged, pieces: &[(usize, Piece)]) -> Merged {
+    let Body::Quantity(whole) = &merged.record.body else { return merged };
+    // The sum of nothing is minus zero.
+    let value = pieces.iter().map(|it| it.1.value).sum::<f64>() + 0.0;
+    let time = &merged.record.time;
+    let start = pieces.iter().map(|it| it.1.from).min().unwrap_or(time.start);
+    let end = pieces.iter().map(|it| it.1.to).max().unwrap_or(time.end);
+    if is_same_count(value, whole.value) && (start, end) == (time.start, time.end) {
+        return merged;
+    }
+    let time = Span { start, end, ..time.clone() };
+    let record = Record { body: Body::Quantity(Quantity { value }), time, ..merged.record };
+    let mut lineage: Vec<Lineage> = merged.lineage.into_iter().filter(|it| it.field != "value").collect();
+    let own =
+        |(part, it): &(usize, Piece)| Value { from: it.from, to: it.to, value: it.value, part: *part, rule: it.rule };
+    let values: Vec<Value> = pieces.iter().map(own).collect();
+    add(&mut lineage, &values, ("value", start));
+    if values.is_empty() {
+        let note = "others counted all of it".into();
+        let to_ms = super::length_ms(&record.time);
+        lineage.push(Lineage { field: "value".into(), part: 0, from_ms: 0, to_ms, rule: rule::ELSEWHERE, note });
+    }
+    Merged { record, lineage, same_as: None }
+}
+
+/// Whether two counts are the same: shares of a number that is not whole come to it but for the last bits.
+pub(crate) fn is_same_count(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
+}
+
 /// Whether a record counts something over a stretch of time.
 pub(crate) fn is_counted(record: &Record) -> bool {
     let is_total = record.is_daily_total || record.time.end <= record.time.start;
@@ -63,13 +95,8 @@ pub(super) fn is_chosen(policy: &MergePolicy) -> bool {
 
 fn values(strands: &[Strand<'_>], order: &[usize]) -> Vec<Value> {
     if strands.first().is_some_and(|it| is_additive(it.record.data_type)) {
-        let value = |it: &crate::resolve::series::Piece| Value {
-            from: it.from,
-            to: it.to,
-            value: it.value,
-            part: order[it.strand],
-            rule: it.rule,
-        };
+        let value =
+            |it: &Piece| Value { from: it.from, to: it.to, value: it.value, part: order[it.strand], rule: it.rule };
         return union(strands).pieces.iter().map(value).collect();
     }
     let merged = merge_series(strands);

@@ -5,7 +5,7 @@ use crate::{
     bus::Unreachable,
     item::ItemRow,
     provider::DataProvider,
-    resolve::{Decided, Incoming, Join, Others, Policy, Window},
+    resolve::{Counts, Decided, Incoming, Join, Others, Policy, Window},
     sources::Sources,
 };
 use schemas::{
@@ -15,55 +15,78 @@ use schemas::{
 };
 use uuid::Uuid;
 
+/// By what a page is decided, and for whom.
+pub(super) type Means<'a> = (&'a dyn DataProvider, &'a Policy<'a>);
+
 impl Resolve {
-    /// Decides about each record of the page, in its order, but for those that the person does not want.
-    pub(super) async fn decide_each(
+    /// Decides about all records of a page, in their order, but for those that the person does not want, and then about
+    /// those that the source no longer has. What of counts is another's is known only when all was decided, so that a page
+    /// of counts of several sources is decided twice.
+    pub(super) async fn decide_page(
         &self,
         page: &Page<'_>,
-        (provider, policy): (&dyn DataProvider, &Policy<'_>),
+        means: Means<'_>,
+        window: Window,
+        (incoming, gone): (&mut [Incoming], &mut [Incoming]),
+    ) -> Result<(Window, Vec<Decided>), Unreachable> {
+        let mut opened = self.sources(page, means.1);
+        let mut known = window.clone();
+        let first =
+            self.decide_each(page, means, &mut known, (&mut *incoming, &mut *gone), (&mut opened, None)).await?;
+        let Some(counts) = self.counts(means, &known, (incoming, gone), &mut opened).await? else {
+            return Ok((known, first));
+        };
+        let mut known = window;
+        let mut decided =
+            self.decide_each(page, means, &mut known, (incoming, gone), (&mut opened, Some(&counts))).await?;
+        self.count_again(means, &mut known, &mut decided, (&mut opened, &counts)).await?;
+        Ok((known, decided))
+    }
+
+    async fn decide_each(
+        &self,
+        page: &Page<'_>,
+        (provider, policy): Means<'_>,
         known: &mut Window,
-        incoming: &mut [Incoming],
+        (incoming, gone): (&mut [Incoming], &mut [Incoming]),
+        (opened, counts): (&mut Sources<'_>, Option<&Counts>),
     ) -> Result<Vec<Decided>, Unreachable> {
-        let mut opened = self.sources(page, policy);
         let mut decided = Vec::with_capacity(incoming.len());
         for (place, record) in incoming.iter_mut().enumerate() {
             if let Some(left_out) = page.left_out(place, record) {
                 decided.push(known.leave_out(policy, record, left_out));
                 continue;
             }
-            self.join((provider, policy), (known, record), &mut opened).await?;
+            self.join((provider, policy), (known, record), (opened, counts)).await?;
             decided.push(known.decide(policy, record));
             decided.extend(known.decide_left(policy, record));
+        }
+        for record in gone {
+            self.join((provider, policy), (known, record), (opened, counts)).await?;
+            decided.extend(known.decide_gone(policy, record));
         }
         Ok(decided)
     }
 
-    /// Decides about a record that the source no longer has.
-    pub(super) async fn decide_gone(
-        &self,
-        page: &Page<'_>,
-        (provider, policy): (&dyn DataProvider, &Policy<'_>),
-        known: &mut Window,
-        record: &mut Incoming,
-    ) -> Result<Option<Decided>, Unreachable> {
-        let mut opened = self.sources(page, policy);
-        self.join((provider, policy), (known, record), &mut opened).await?;
-        Ok(known.decide_gone(policy, record))
-    }
-
-    fn sources<'a>(&'a self, page: &'a Page<'_>, policy: &Policy<'_>) -> Sources<'a> {
+    pub(super) fn sources<'a>(&'a self, page: &'a Page<'_>, policy: &Policy<'_>) -> Sources<'a> {
         let means = (&self.contents, &self.accounts.people);
         Sources::new(&*self.log, means, page.subject(), policy.destination)
     }
 
-    /// Finds out what a record comes to together with the other sources of its item, if the decision rests on that.
+    /// Finds out what a record comes to together with the other sources of its item, and beside all other counts, if the
+    /// decision rests on that.
     async fn join(
         &self,
-        (provider, policy): (&dyn DataProvider, &Policy<'_>),
+        (provider, policy): Means<'_>,
         (known, incoming): (&Window, &mut Incoming),
-        opened: &mut Sources<'_>,
+        (opened, counts): (&mut Sources<'_>, Option<&Counts>),
     ) -> Result<(), Unreachable> {
-        let Some(Others { mut sources, at }) = known.others(policy, incoming) else { return Ok(()) };
+        incoming.join = Join::Alone;
+        let (mut sources, at) = match known.others(policy, incoming) {
+            Some(Others { sources, at }) => (sources, at),
+            None if counts.is_some_and(|it| it.cuts(incoming, policy)) => (Vec::new(), 0),
+            None => return Ok(()),
+        };
         let mut records = Vec::with_capacity(sources.len() + 1);
         for it in &sources {
             let Some(record) = opened.record(it).await? else {
@@ -77,7 +100,7 @@ impl Resolve {
             sources.insert(at, incoming.source(policy));
             records.insert(at, incoming.record.clone());
         }
-        let joined = opened.join(provider, (sources, records)).await?;
+        let joined = opened.join(provider, (sources, records), counts).await?;
         incoming.join = Join::With(Box::new(joined));
         Ok(())
     }
