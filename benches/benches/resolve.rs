@@ -122,6 +122,7 @@ fn page(shift: i64, is_known: bool) -> Vec<Incoming> {
             month,
             connection: connection("google_health"),
             join: Join::Alone,
+            read_in: None,
             record,
         }
     };

@@ -32,11 +32,12 @@ use crate::{
     provider::TypeProfile,
 };
 use schemas::{
-    event::{Decision, Deletes, Fate, FieldChoice, Rule, Source},
+    event::{Action, Decision, Deletes, Fate, FieldChoice, Reason, Rule, Source},
     id::{ConnectionId, EventId, ItemId, SyncId},
     record::{Body, Record},
     time::Instant,
 };
+use std::collections::BTreeMap;
 
 /// Version of these rules; raised when a decision would come out differently.
 pub const RULE_VERSION: i32 = 3;
@@ -84,6 +85,8 @@ pub struct Incoming {
     pub connection: ConnectionId,
     /// What it comes to together with the other sources of its item.
     pub join: Join,
+    /// Where it was read, if that is not the page that is decided about.
+    pub read_in: Option<Source>,
 }
 
 /// What a record comes to together with the other sources of its item.
@@ -133,6 +136,9 @@ impl Incoming {
     /// It, as a decision tells of it.
     #[must_use]
     pub fn source(&self, policy: &Policy<'_>) -> Source {
+        if let Some(read_in) = &self.read_in {
+            return read_in.clone();
+        }
         Source {
             connection: self.connection,
             provider: policy.source.to_owned(),
@@ -202,6 +208,29 @@ pub struct Decided {
     pub key: String,
     /// What the row is to keep although nothing is planned: the sources are not those that it names.
     pub noted: Option<(Record, Vec<Source>)>,
+}
+
+/// Of the operations on one item that a page leads to, one goes out: the last version, which holds what those before it
+/// would have brought. Their records are in it, or are the same.
+pub fn one_operation_each(decided: &mut [Decided]) {
+    let mut last: BTreeMap<ItemId, (i64, usize)> = BTreeMap::new();
+    for (index, it) in decided.iter().enumerate().filter(|it| it.1.decision.op.is_some()) {
+        let at = last.entry(it.decision.item).or_insert((it.decision.version, index));
+        if it.decision.version > at.0 {
+            *at = (it.decision.version, index);
+        }
+    }
+    let is_before = |(index, it): &(usize, &mut Decided)| {
+        it.decision.op.is_some() && last.get(&it.decision.item).is_some_and(|last| last.1 != *index)
+    };
+    for (_, it) in decided.iter_mut().enumerate().filter(is_before) {
+        it.decision.action = Action::Skip;
+        it.decision.reason = Some(Reason::Matched);
+        it.decision.op = None;
+        it.decision.record = None;
+        (it.decision.fields, it.decision.sources, it.decision.lost) = (Vec::new(), Vec::new(), Vec::new());
+        (it.plan, it.seen, it.fate) = (None, None, Some(Fate::Skipped));
+    }
 }
 
 /// The stable name of a rule.

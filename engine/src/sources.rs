@@ -21,6 +21,7 @@ use schemas::{
     event::{FieldChoice, Normalized, Source},
     id::{ConfigId, ConnectionId, EventId, Subject, SyncId},
     record::{Record, Records},
+    time::Instant,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -159,6 +160,7 @@ impl<'a> Sources<'a> {
         (sources, records): (Vec<Source>, Vec<Record>),
         counts: Option<&Counts>,
     ) -> Result<Joined, Unreachable> {
+        let (sources, records) = of_one_sleep(sources, records);
         let policies = match sources.first() {
             Some(first) => self.policies(first.connection).await?,
             None => &Policies::default(),
@@ -196,6 +198,25 @@ impl<'a> Sources<'a> {
         };
         Ok(Joined { projected, hash, sources, fields, lost })
     }
+}
+
+/// Without the records of sleep that have no time in common with the first one, nor through others: two parts of a night
+/// are two again once the whole one is gone. All others as they are.
+fn of_one_sleep(sources: Vec<Source>, records: Vec<Record>) -> (Vec<Source>, Vec<Record>) {
+    let Some(first) = records.first().filter(|it| it.data_type == DataType::Sleep && records.len() > 1) else {
+        return (sources, records);
+    };
+    let (mut from, mut to) = (first.time.start, first.time.end);
+    let is_in = |it: &Record, from: Instant, to: Instant| it.time.start < to && from < it.time.end;
+    for _ in 1..records.len() {
+        for it in &records {
+            if is_in(it, from, to) {
+                (from, to) = (from.min(it.time.start), to.max(it.time.end));
+            }
+        }
+    }
+    let both = sources.into_iter().zip(records).enumerate();
+    both.filter(|(place, it)| *place == 0 || is_in(&it.1, from, to)).map(|it| it.1).unzip()
 }
 
 /// A record's place in the person's priorities.

@@ -20,6 +20,7 @@ mod mappers;
 mod matrix;
 mod merges;
 mod moves;
+mod nights;
 mod pairs;
 mod policies;
 mod replays;

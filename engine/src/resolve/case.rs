@@ -85,10 +85,6 @@ impl Case<'_> {
             Reason::Matched
         };
         let mut decided = match row.state {
-            // The record that it was planned with is in this very page.
-            _ if by_another && row.planned_by == Some(self.policy.by) => {
-                self.skip(Some(row), Fate::Skipped, stands, candidates)
-            }
             _ if row.version >= row.planned_version => self.skip(Some(row), Fate::Skipped, stands, candidates),
             ItemState::Handed => self.skip(Some(row), Fate::HandedOver, Reason::Unchanged, candidates),
             ItemState::Unknown => self.skip(Some(row), Fate::Unknown, Reason::AnswerLost, candidates),
@@ -167,8 +163,9 @@ impl Case<'_> {
             return self.skip(Some(row), Fate::Skipped, Reason::Foreign, Vec::new());
         }
         let is_in_it = known.sources.iter().any(|it| place(it) == self.incoming.place());
-        if row.key.item != self.incoming.item && !is_in_it {
-            // It is another source's item, which still has it.
+        let is_by_others = row.key.item != self.incoming.item || !known.sources.is_empty();
+        if is_by_others && !is_in_it && !row.planned_delete {
+            // Other sources still have it. That this one has not, was seen before.
             return self.skip(Some(row), Fate::Skipped, Reason::DeletionKept, Vec::new());
         }
         if row.planned_delete {
@@ -182,6 +179,7 @@ impl Case<'_> {
         }
         match &self.incoming.join {
             // Other sources still have it: what it was made of without this one.
+            Join::With(joined) if joined.hash == row.planned_hash => return self.same_content(known, Vec::new()),
             Join::With(_) => return self.changed(known, Vec::new()),
             Join::Lost => return self.skip(Some(row), Fate::Skipped, Reason::PayloadExpired, Vec::new()),
             Join::Alone => {}
@@ -288,6 +286,9 @@ impl Case<'_> {
             decision.fields = self.fields(decision.record.as_ref());
             decision.sources = self.sources();
             decision.lost = self.lost(decision.record.as_ref());
+            if let (Join::With(_), Some(record)) = (&self.incoming.join, &decision.record) {
+                decision.time = record.time.clone();
+            }
         }
         Decided { decision, plan, seen: None, fate: None, key: self.incoming.key.clone(), noted: None }
     }

@@ -31,7 +31,7 @@ use schemas::{
 use std::{collections::BTreeMap, mem::discriminant};
 
 /// Version of these rules; raised when a record would come out differently.
-pub const MERGE_VERSION: i32 = 1;
+pub const MERGE_VERSION: i32 = 2;
 
 /// One source's record of the thing.
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +148,10 @@ pub fn merge(parts: &[Part<'_>], policy: &MergePolicy) -> Merged {
     if is_first {
         return alone(parts, base, "first_source", "the first source as a whole");
     }
-    order.retain(|it| *it == base || is_rendering(parts[base].record, parts[*it].record));
+    let is_of = |whole: usize, it: usize| is_rendering(parts[whole].record, parts[it].record);
+    // Two parts of a night have nothing in common but the whole one.
+    let whole = order.iter().copied().filter(|it| is_of(base, *it)).max_by_key(|it| length_ms(&parts[*it].record.time));
+    order.retain(|it| *it == base || is_of(base, *it) || whole.is_some_and(|whole| is_of(whole, *it)));
     if order.len() == 1 {
         return alone(parts, base, "only_source", "no other source has the same thing");
     }

@@ -75,6 +75,27 @@ fn sleep(record: &Record) -> Option<&Sleep> {
     }
 }
 
+/// Of a record that lies within a longer one, so much has to.
+const WITHIN_MIN: f64 = 0.85;
+/// And it has less than so much of the longer one's length: else the two are two readings of one stretch.
+const PART_MAX: f64 = 0.6;
+
+/// Whether one of two records is a part of the other's sleep: a night that one source has in two parts is one session of
+/// another. A person sleeps once at a time.
+#[must_use]
+pub fn is_part(a: &Record, b: &Record) -> bool {
+    let (Some(of_a), Some(of_b)) = (sleep(a), sleep(b)) else { return false };
+    let common = a.time.end.0.min(b.time.end.0).saturating_sub(a.time.start.0.max(b.time.start.0));
+    let (shorter, longer) = (length(a).min(length(b)), length(a).max(length(b)));
+    of_a.is_nap == of_b.is_nap && is_share(common, shorter, WITHIN_MIN) && !is_share(shorter, longer, PART_MAX)
+}
+
+/// Whether `part` is at least that share of `whole`.
+#[expect(clippy::cast_precision_loss, reason = "a sleep is far below 2^53 ms")]
+fn is_share(part: i64, whole: i64, share: f64) -> bool {
+    part as f64 >= share * whole as f64
+}
+
 /// Groups sleep records to nights. What is no sleep, deleted, empty or longer than 36 hours is left out.
 #[must_use]
 pub fn nights(records: &[Record]) -> Vec<Night> {

@@ -5,11 +5,15 @@ use super::{
     candidates::{self, Matches},
     case::{Case, is_foreign, set_plan},
     matching::View,
-    place, summary,
+    place,
+    sleep::is_part,
+    summary,
 };
 use schemas::{
+    data_type::DataType,
     event::{Candidate, Fate, Reason, Source, Verdict},
     id::ItemId,
+    record::Record,
 };
 use std::sync::OnceLock;
 
@@ -138,8 +142,8 @@ impl Window {
         Some(decided)
     }
 
-    /// Decides about the item that a record was by itself before the person said that it is the same as another: that
-    /// one holds it now.
+    /// Decides about the item that a record was by itself before the person said that it is the same as another, or that
+    /// one came to be a sleep that it is a part of: that one holds it now.
     pub fn decide_left(&mut self, policy: &Policy<'_>, incoming: &Incoming) -> Option<Decided> {
         let index = self.position(incoming.item)?;
         let known = &self.known[index];
@@ -147,11 +151,15 @@ impl Window {
         if !is_alone || is_foreign(&known.row) || incoming.echo || incoming.record.deleted {
             return None;
         }
-        // The other one is made of this record already, because the person said so.
+        // The other one is made of this record already, because the person said so, or as a part of that sleep.
         let holds = |it: &Known| {
             let (own, others): (Vec<_>, Vec<_>) =
                 it.sources.iter().cloned().partition(|it| place(it) == incoming.place());
-            !own.is_empty() && self.answers.of(incoming.place(), &others) == Some(Verdict::Same)
+            !own.is_empty()
+                && match self.answers.of(incoming.place(), &others) {
+                    Some(said) => said == Verdict::Same,
+                    None => self.is_one_sleep(policy, incoming, it),
+                }
         };
         self.known.iter().enumerate().find(|(other, it)| *other != index && !it.row.planned_delete && holds(it))?;
         let decided = Case { policy, incoming }.of_left(&self.known[index]);
@@ -192,11 +200,14 @@ impl Window {
     fn find(&self, policy: &Policy<'_>, incoming: &Incoming) -> Found {
         let by_origin = incoming.origin.as_ref().and_then(|origin| self.position(origin.item));
         let by_itself = self.position(incoming.item);
-        let is_it = |index: &usize| !self.hides_nothing(*index, incoming) && !self.is_apart(*index, incoming);
+        let is_it = |index: &usize| {
+            let has_left = self.is_apart(*index, incoming) || self.is_other_sleep(*index, incoming);
+            !self.hides_nothing(*index, incoming) && !has_left
+        };
         let led = by_origin.into_iter().chain(by_itself).find(is_it);
-        let said = self.said_to_be(incoming);
+        let said = self.said_to_be(policy, incoming);
         match (led, said) {
-            // Of two items that are said to be one thing, the one of the lower id stays: whoever looks agrees.
+            // Of two items that are one thing, the one of the lower id stays: whoever looks agrees.
             (Some(led), Some(said)) if self.known[said].row.key.item < self.known[led].row.key.item => {
                 return Found::Led(said);
             }
@@ -210,6 +221,7 @@ impl Window {
         let may_be_it = |index: usize| {
             let known = &self.known[index];
             !self.hides_nothing(index, incoming)
+                && !is_another_sleep(incoming, known)
                 && self.answers.of(incoming.place(), &known.sources) != Some(Verdict::Different)
         };
         let Matches { best, candidates } = candidates::matches(&self.known, &self.views, &incoming.record, may_be_it);
@@ -234,12 +246,38 @@ impl Window {
             && self.answers.of(incoming.place(), &known.sources) == Some(Verdict::Different)
     }
 
-    /// The item that the person said this record is.
-    fn said_to_be(&self, incoming: &Incoming) -> Option<usize> {
+    /// Whether an item that another record began no longer holds the sleep that this one is: what both were parts of is
+    /// gone.
+    fn is_other_sleep(&self, index: usize, incoming: &Incoming) -> bool {
+        let (known, record) = (&self.known[index], &incoming.record);
+        let is_sleep = record.data_type == DataType::Sleep && !record.deleted;
+        let held = &known.summary.time;
+        is_sleep
+            && known.row.key.item != incoming.item
+            && (record.time.end <= held.start || held.end <= record.time.start)
+    }
+
+    /// Whether a record is a part of the sleep that an item is, or the other way round, and the two are to be combined.
+    /// Where they are not, half of a night would hide the whole one: then the person is asked.
+    fn is_one_sleep(&self, policy: &Policy<'_>, incoming: &Incoming, known: &Known) -> bool {
+        let length = |it: &Record| it.time.end.0.saturating_sub(it.time.start.0);
+        is_part(&incoming.record, &known.summary)
+            && if is_foreign(&known.row) {
+                length(&incoming.record) < length(&known.summary) && self.position(incoming.item).is_none()
+            } else {
+                policy.combines(&incoming.record, &known.summary)
+            }
+    }
+
+    /// The item that the person said this record is, or of whose sleep it is a part.
+    fn said_to_be(&self, policy: &Policy<'_>, incoming: &Incoming) -> Option<usize> {
         let is_it = |(index, known): &(usize, &Known)| {
             !self.hides_nothing(*index, incoming)
                 && known.sources.iter().all(|it| place(it) != incoming.place())
-                && self.answers.of(incoming.place(), &known.sources) == Some(Verdict::Same)
+                && match self.answers.of(incoming.place(), &known.sources) {
+                    Some(said) => said == Verdict::Same,
+                    None => self.is_one_sleep(policy, incoming, known),
+                }
         };
         self.known.iter().enumerate().filter(is_it).min_by_key(|(_, it)| it.row.key.item).map(|(index, _)| index)
     }
@@ -259,4 +297,14 @@ impl Window {
             }
         }
     }
+}
+
+/// Whether it is another sleep of the account that an item is of: one account does not tell of a sleep twice, hours apart,
+/// as two do of which one is in another time zone.
+fn is_another_sleep(incoming: &Incoming, known: &Known) -> bool {
+    let (one, other) = (&incoming.record.time, &known.summary.time);
+    let is_apart = one.end <= other.start || other.end <= one.start;
+    incoming.record.data_type == DataType::Sleep
+        && is_apart
+        && known.sources.iter().any(|it| it.connection == incoming.connection)
 }

@@ -5,6 +5,7 @@ mod counting;
 mod filters;
 pub(crate) mod gone;
 mod joining;
+mod nights;
 mod planning;
 mod restate;
 mod seen;
@@ -202,7 +203,10 @@ impl Resolve {
             let policy = self.policy(page, destination, (provider.profile(), policies));
             let mut gone = self.gone(page, destination, &incoming).await?;
             let records = (&mut incoming[..], &mut gone[..]);
-            let (known, mut decided) = self.decide_page(page, (&*provider, &policy), window, records).await?;
+            let means = (&*provider, &policy);
+            let (mut known, mut decided) = self.decide_page(page, means, window.clone(), records).await?;
+            incoming.extend(self.decide_parts(page, means, (&window, &mut known), &mut decided).await?);
+            rules::one_operation_each(&mut decided);
             if let Some(reason) = ended {
                 end_all(&mut decided, reason);
             }
@@ -343,6 +347,7 @@ impl Resolve {
                 record: record.clone(),
                 connection: source,
                 join: Join::Alone,
+                read_in: None,
             });
         }
         Ok(incoming)

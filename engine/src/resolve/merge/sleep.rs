@@ -1,6 +1,7 @@
 //! Nights: the stages of the source that tells them apart, its gaps filled from the others.
 
 use super::{Lineage, MergePolicy, Merged, Part, order};
+use crate::resolve::sleep::is_part;
 use schemas::record::{Body, Record, Sleep, SleepStage};
 
 /// A stretch of one stage, ms after the base's start.
@@ -12,22 +13,28 @@ struct Stretch {
     part: usize,
 }
 
-/// Merges nights, the base first in the order: start and end are the base's.
+/// Merges nights, the base first in the order: start and end are the base's, or those of the whole night that it is a part
+/// of.
 pub(super) fn merge(parts: &[Part<'_>], order: &[usize], policy: &MergePolicy) -> Merged {
     let base = order[0];
     let (rule, note) = order::reason(parts, order, policy);
     let record = parts[base].record;
     let Body::Sleep(sleep) = &record.body else { return super::alone(parts, base, rule, note) };
-    let until = super::length_ms(&record.time);
+    let length = |it: &usize| super::length_ms(&parts[*it].record.time);
+    let is_whole = |it: &usize| length(it) > length(&base) && is_part(record, parts[*it].record);
+    // Of two that are equally long the first in the order.
+    let whole = order.iter().copied().rev().filter(is_whole).max_by_key(length).unwrap_or(base);
+    let frame = parts[whole].record;
+    let until = super::length_ms(&frame.time);
     let mut stretches = Vec::new();
     for index in order {
-        let own = stretches_of(parts[*index].record, record, *index);
+        let own = stretches_of(parts[*index].record, frame, *index);
         // A nap is nobody's to fill.
         if *index == base || !sleep.is_nap {
             stretches = filled(&stretches, &own, until);
         }
     }
-    if stretches.iter().all(|it| it.part == base) {
+    if whole == base && stretches.iter().all(|it| it.part == base) {
         return super::alone(parts, base, rule, note);
     }
     let merged = Sleep {
@@ -36,18 +43,23 @@ pub(super) fn merge(parts: &[Part<'_>], order: &[usize], policy: &MergePolicy) -
         stages: stretches.iter().map(|it| it.stage).collect(),
         is_nap: sleep.is_nap,
     };
-    let mut result = Record { body: Body::Sleep(merged), ..record.clone() };
+    let mut result = Record { body: Body::Sleep(merged), ..frame.clone() };
     result.policy = super::strictest(order.iter().map(|it| &parts[*it].record.policy));
     let mut lineage = super::lineage::of_whole(&result, base, rule, note);
     lineage.retain(|it| it.field != "stages");
+    if whole != base {
+        for it in &mut lineage {
+            (it.part, it.rule, it.note) = (whole, "whole_night", "the other sources have a part of it".into());
+        }
+    }
     add(&mut lineage, &stretches, base, (rule, note));
     Merged { record: result, lineage, same_as: None }
 }
 
-/// The stages of a night on the base's clock, in order of time and not overlapping: of two the one that began first.
-fn stretches_of(record: &Record, base: &Record, part: usize) -> Vec<Stretch> {
+/// The stages of a night on the clock of the record that gives the start, in order of time and not overlapping: of two the one that began first.
+fn stretches_of(record: &Record, frame: &Record, part: usize) -> Vec<Stretch> {
     let Body::Sleep(sleep) = &record.body else { return Vec::new() };
-    let later = record.time.start.0.saturating_sub(base.time.start.0);
+    let later = record.time.start.0.saturating_sub(frame.time.start.0);
     let columns = sleep.stage_offsets_ms.iter().zip(&sleep.stage_durations_ms).zip(&sleep.stages);
     let stretch = |((offset, duration), stage): ((&i64, &i64), &SleepStage)| {
         let from = offset.saturating_add(later);
@@ -64,7 +76,7 @@ fn stretches_of(record: &Record, base: &Record, part: usize) -> Vec<Stretch> {
     stretches
 }
 
-/// What is there, and of `others` what lies between, within the base's time.
+/// What is there, and of `others` what lies between, from the start on to `until`.
 fn filled(there: &[Stretch], others: &[Stretch], until: i64) -> Vec<Stretch> {
     let mut merged = Vec::with_capacity(there.len() + others.len());
     let mut others = others.iter().copied().peekable();

@@ -206,6 +206,7 @@ impl Graph {
             month: month_of(record.time.start),
             connection: connection(from),
             join: Join::Alone,
+            read_in: None,
             record: record.clone(),
         };
         let mut window = Window::new(self.places[to].rows.values().cloned().collect());
@@ -255,6 +256,7 @@ impl Graph {
             month: origin.month.clone(),
             connection: connection(from),
             join: Join::Alone,
+            read_in: None,
             record,
         };
         let mut window = Window::new(self.places[to].rows.values().cloned().collect());

@@ -65,6 +65,7 @@ impl Resolve {
                 continue;
             }
             let again = Incoming {
+                read_in: Some(source.clone()),
                 record,
                 key: source.key.clone(),
                 projected: joined.projected.clone(),
@@ -78,11 +79,12 @@ impl Resolve {
                 join: Join::With(Box::new(joined)),
             };
             let Some(it) = known.decide_again(policy, &again) else { continue };
+            if it.decision.reason == Some(Reason::Unchanged) {
+                continue;
+            }
             if it.decision.action != Action::Skip {
                 // It was left alone as it is; now it is not.
                 decided.retain(|of| of.decision.item != it.decision.item || of.key != it.key);
-            } else if it.decision.reason == Some(Reason::Unchanged) {
-                continue;
             }
             decided.push(it);
         }

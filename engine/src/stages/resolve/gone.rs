@@ -42,27 +42,28 @@ impl Resolve {
             known.into_iter().partition(|it| not_marked(&it) && !shown.contains(&it.record));
         let mut gone = Vec::new();
         for origin in missing {
-            // Another rendering of the same thing, here or at another source, keeps the item.
-            let is_kept = there.iter().any(|it| it.item == origin.item);
-            if !is_kept && self.is_made_of(page, destination, &origin).await? {
+            let n_sources = self.n_sources(page, destination, &origin).await?;
+            // Another rendering of the same thing keeps the item, unless that is made of both: then it changes.
+            let is_kept = n_sources < 2 && there.iter().any(|it| it.item == origin.item);
+            if !is_kept && n_sources > 0 {
                 gone.push(tombstone(origin, normalized.fetched_at));
             }
         }
         Ok(gone)
     }
 
-    /// Whether it was this source that planned the item, and no later reading than this, or the item is made of its record
-    /// too: what another source brought is not taken away here, nor what came to be while this page was put off.
-    async fn is_made_of(
+    /// Of how many records the item is made, if its own is one of them and the item was planned by no later reading than
+    /// this, else 0: what another source brought is not taken away here, nor what came to be while this page was put off.
+    async fn n_sources(
         &self,
         page: &Page<'_>,
         destination: &Destination,
         origin: &Origin,
-    ) -> Result<bool, Unreachable> {
+    ) -> Result<usize, Unreachable> {
         let subject = page.subject().clone();
         let partition = Partition { subject, destination: destination.account.connection, month: origin.month.clone() };
-        let Some(row) = self.items.get(&ItemKey { partition, item: origin.item }).await? else { return Ok(false) };
-        let Some((event, sync)) = row.planned_by else { return Ok(false) };
+        let Some(row) = self.items.get(&ItemKey { partition, item: origin.item }).await? else { return Ok(0) };
+        let Some((event, sync)) = row.planned_by else { return Ok(0) };
         let by = self.log.event(page.subject(), sync, event).await?;
         let mut is_by_it = false;
         // What a repair, a rewind or a plan brought was planned by no page.
@@ -70,13 +71,18 @@ impl Resolve {
             let by = by.event::<Normalized>()?;
             // A provider's clock may tell no more than seconds; ours, when the page was mapped, tells two such apart.
             if by.body.fetched_at > page.input.body.fetched_at || by.head.at > page.input.head.at {
-                return Ok(false);
+                return Ok(0);
             }
             is_by_it = by.body.account.connection == origin.connection;
         }
         let known = self.known(page.subject(), row).await?;
         let is_of_it = |it: &Source| (it.connection, &it.key) == (origin.connection, &origin.record);
-        Ok(is_by_it || known.is_some_and(|it| it.sources.iter().any(is_of_it)))
+        Ok(match known {
+            Some(known) if known.sources.iter().any(is_of_it) => known.sources.len(),
+            Some(known) if !known.sources.is_empty() => 0,
+            // What was planned before rows named their sources.
+            _ => usize::from(is_by_it),
+        })
     }
 
     /// What the reading that this page ends has shown, by the keyed ids of its records; `None` if a page of it was left
@@ -143,5 +149,6 @@ fn tombstone(origin: Origin, at: Instant) -> Incoming {
         origin: None,
         connection: origin.connection,
         join: Join::Alone,
+        read_in: None,
     }
 }

@@ -75,7 +75,7 @@ impl Resolve {
 
     /// Finds out what a record comes to together with the other sources of its item, and beside all other counts, if the
     /// decision rests on that.
-    async fn join(
+    pub(super) async fn join(
         &self,
         (provider, policy): Means<'_>,
         (known, incoming): (&Window, &mut Incoming),

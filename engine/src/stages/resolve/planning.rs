@@ -110,7 +110,7 @@ fn origin_of(page: &Page<'_>, destination: ConnectionId, incoming: &[Incoming], 
     }
     let of = incoming.iter().find(|it| it.key == decided.key)?;
     Some(Origin {
-        connection: page.input.body.account.connection,
+        connection: of.connection,
         record: of.key.clone(),
         destination,
         item: decision.item,
