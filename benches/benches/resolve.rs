@@ -1,4 +1,5 @@
-//! Deciding about a page of 200 records against 200 known ones: the pure part alone, without store or seals.
+//! Deciding about records against known ones: the pure part alone, without store or seals. One record against a window of
+//! fifty, of which nine are near enough to be compared, and a page of 200 against 200.
 
 use benches::{
     events::sync,
@@ -38,7 +39,8 @@ fn main() {
         combines: true,
         asks: true,
     };
-    let known: Vec<Known> = (0..N_RECORDS).map(known).collect();
+    one_against_fifty(&mut criterion, &policy);
+    let known: Vec<Known> = (0..N_RECORDS).map(|it| known(it, it * 3_600)).collect();
     // The same records again; records that fit none of the known (and are off by no time zone); the same workouts as another source has them.
     let cases = [
         ("unchanged", page(0, true), Some(Fate::Skipped)),
@@ -62,15 +64,37 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Workout `number` of the source: one an hour, each somewhere else, shifted by some seconds.
-fn run(number: i64, shift: i64) -> Record {
+/// One record of a page: where nothing fits it, and where another source has it already. Every two and three quarters of
+/// an hour there is a workout, so that nine lie within the reach of a wrong time zone. `fresh` looks at all rows for the
+/// first time, `in_page` as the next record of a page does.
+fn one_against_fifty(criterion: &mut criterion::Criterion, policy: &Policy<'_>) {
+    let known: Vec<Known> = (0..50).map(|it| known(it, it * 9_900)).collect();
+    let one = |shift: i64| incoming(run(25, 25 * 9_900 + shift), None);
+    let cases = [("new", one(1_350), None), ("matched", one(60), Some(Fate::Skipped))];
+    let mut group = criterion.benchmark_group("resolve/one_against_50");
+    for (name, incoming, expected) in &cases {
+        let decide = |mut window: Window| (window.decide(policy, black_box(incoming)), window);
+        let seen = decide(Window::new(known.clone())).1;
+        assert_eq!(decide(Window::new(known.clone())).0.fate, *expected, "{name}: not what is to be measured");
+        for (how, window) in [("fresh", Window::new(known.clone())), ("in_page", seen)] {
+            // A decision about a new record adds a row.
+            group.bench_function(format!("{name}/{how}"), |it| {
+                it.iter_batched(|| window.clone(), decide, BatchSize::SmallInput);
+            });
+        }
+    }
+    group.finish();
+}
+
+/// Workout `number`, each somewhere else, at so many seconds.
+fn run(number: i64, at: i64) -> Record {
     let mut body = workout(N_SAMPLES);
     let apart = f64::from(i32::try_from(number).expect("few records"));
     body.distance_m = Some(10_000.0 + 37.0 * apart);
     body.streams.latitude.0.iter_mut().for_each(|it| *it += 0.01 * apart);
     body.streams.heart_rate.0.iter_mut().for_each(|it| *it += 7.0 * (apart % 9.0));
     let body = Body::Workout(Box::new(body));
-    record(DataType::Workout, &format!("run-{number}-{shift}"), number * 3_600 + shift, i64::from(N_SAMPLES), body)
+    record(DataType::Workout, &format!("run-{number}-{at}"), at, i64::from(N_SAMPLES), body)
 }
 
 fn item(record: &Record) -> ItemId {
@@ -78,8 +102,8 @@ fn item(record: &Record) -> ItemId {
 }
 
 /// The row of a workout that was written before.
-fn known(number: i64) -> Known {
-    let record = run(number, 0);
+fn known(number: i64, at: i64) -> Known {
+    let record = run(number, at);
     let month = month_of(record.time.start);
     let partition = Partition { subject: subject(), destination: connection("files"), month };
     let mut row = ItemRow::new(ItemKey { partition, item: item(&record) }, record.data_type, &record.time);
@@ -97,34 +121,37 @@ fn hash(number: i64) -> String {
 
 /// The page: every workout shifted by some seconds, known by its origin or not.
 fn page(shift: i64, is_known: bool) -> Vec<Incoming> {
-    let incoming = |number| {
-        let record = run(number, shift);
-        let month = month_of(record.time.start);
+    let of_page = |number: i64| {
+        let record = run(number, number * 3_600 + shift);
         let origin = is_known.then(|| Origin {
             connection: connection("google_health"),
             record: hash(number),
             destination: connection("files"),
             item: item(&record),
-            month: month.clone(),
+            month: month_of(record.time.start),
             data_type: record.data_type,
             starts_at: record.time.start,
             source_at: at(0),
             seen_by: sync(0),
         });
-        Incoming {
-            key: hash(number),
-            projected: Ok(record.clone()),
-            hash: hash(number),
-            source_at: at(N_RECORDS * 3_600),
-            origin,
-            echo: false,
-            item: item(&record),
-            month,
-            connection: connection("google_health"),
-            join: Join::Alone,
-            read_in: None,
-            record,
-        }
+        Incoming { hash: hash(number), ..incoming(record, origin) }
     };
-    (0..N_RECORDS).map(incoming).collect()
+    (0..N_RECORDS).map(of_page).collect()
+}
+
+fn incoming(record: Record, origin: Option<Origin>) -> Incoming {
+    Incoming {
+        key: record.origin.record.clone(),
+        projected: Ok(record.clone()),
+        hash: String::from("another"),
+        source_at: at(N_RECORDS * 3_600),
+        origin,
+        echo: false,
+        item: item(&record),
+        month: month_of(record.time.start),
+        connection: connection("google_health"),
+        join: Join::Alone,
+        read_in: None,
+        record,
+    }
 }

@@ -4,10 +4,12 @@
 //! that it cites, and has to agree.
 
 mod reasons;
+mod total;
 mod unkept;
 mod walk;
 
 pub use reasons::next_step;
+pub use total::DailyTotal;
 pub(crate) use walk::latest_decisions;
 
 use crate::{
@@ -64,6 +66,8 @@ pub struct Explanation {
     pub sources: Vec<Source>,
     /// Whether what the destination is to hold comes out again of the events that its sources are in.
     pub rederived: Rederived,
+    /// Of a provider's own total of a day: what the counts of that day that are there come to beside it.
+    pub total: Option<DailyTotal>,
 }
 
 /// Whether a decision comes out again of the events that it cites.
@@ -144,6 +148,10 @@ pub async fn explain(
             }
             None => Rederived::NotKept,
         };
+        let total = match &opened {
+            Some(known) => daily_total((store, contents), subject, known).await?,
+            None => None,
+        };
         explanations.push(Explanation {
             record: item,
             data_type: row.data_type,
@@ -157,6 +165,7 @@ pub async fn explain(
             decision: told.map(|it| it.0),
             sources,
             rederived,
+            total,
         });
     }
     if explanations.is_empty() {
@@ -194,6 +203,20 @@ async fn rederive(
     };
     let joined = opened.join(&**provider, (sources.clone(), records), counts.as_ref()).await?;
     Ok(if joined.hash == row.planned_hash { Rederived::Agrees } else { Rederived::Differs })
+}
+
+/// What the counts beside a daily total come to; `None` for any other record, or where there are none.
+async fn daily_total(
+    means: (&Store, &Contents),
+    subject: &Subject,
+    known: &Known,
+) -> Result<Option<DailyTotal>, Unreachable> {
+    if !known.summary.is_daily_total {
+        return Ok(None);
+    }
+    let beside = beside(means, subject, known).await?;
+    let counts = beside.iter().filter(|it| is_cut(&it.summary) && !it.row.planned_delete);
+    Ok(total::beside(&known.summary, counts.map(|it| &it.summary)))
 }
 
 /// The rows of a destination on the days of one of them.

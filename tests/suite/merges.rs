@@ -183,6 +183,11 @@ async fn a_source_that_is_gone_leaves_what_the_other_has() -> Result<()> {
     assert_eq!(told(&gone), "done; files: 1 updated");
     let all = held(&world).await?;
     assert_eq!(all.iter().map(|it| measured(&it.1)).collect::<Vec<_>>(), [(true, false)], "the watch still has it");
+    // That it is not there is seen each time, and means nothing for what the watch has.
+    for user in [BAND, USER, BAND] {
+        world.sync(&account(user), &["files"], DataType::Workout).await?;
+        assert_eq!(held(&world).await?.len(), 1, "{user}");
+    }
     assert!(world.google.delete(USER, "exercise", "1001"));
     let gone = world.sync(&account(USER), &["files"], DataType::Workout).await?;
     assert_eq!(told(&gone), "done; files: 1 deleted");

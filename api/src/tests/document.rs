@@ -178,6 +178,7 @@ fn explanation() -> Explanation {
             event: EventId(uuid::Uuid::nil()),
         }],
         rederived: Rederived::Agrees,
+        total: Some(engine::explain::DailyTotal { verdict: "differs", by: -120.0, share: Some(0.98) }),
     }
 }
 

@@ -44,6 +44,19 @@ pub struct ExplanationView {
     /// `differs`, `other_rules` (another version of the rules made it) or `not_kept` (what was read is no longer kept).
     #[schema(value_type = String)]
     pub rederived: Rederived,
+    /// Of a provider's own total of a day: what the counts of that day that are there come to beside it.
+    pub total: Option<DailyTotalView>,
+}
+
+/// A provider's own total of a day beside the counts of that day. It is never added to them.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct DailyTotalView {
+    /// `agrees` (within one per cent, or one unit), `differs`, or `not_covered`: they are less, and do not cover the day.
+    pub verdict: &'static str,
+    /// The counts less the total, in the unit of the type.
+    pub by: f64,
+    /// The share of the day in which a source was counting, 0 to 1; absent where they agree.
+    pub share: Option<f64>,
 }
 
 /// A source's record that a record is made of.
@@ -197,6 +210,7 @@ impl From<Explanation> for ExplanationView {
             decision: it.decision.map(DecisionView::from),
             sources: it.sources.into_iter().map(SourceView::from).collect(),
             rederived: it.rederived,
+            total: it.total.map(|it| DailyTotalView { verdict: it.verdict, by: it.by, share: it.share }),
         }
     }
 }

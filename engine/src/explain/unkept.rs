@@ -30,6 +30,7 @@ pub(super) async fn explain(
             sources: decision.sources.clone(),
             decision: Some(told(sync, resolved, decision, None)),
             rederived: Rederived::NotKept,
+            total: None,
         })
     })
     .await

@@ -72,6 +72,15 @@ pub(super) fn explained(it: &Value) -> String {
         "other_rules" => "  it was made by another version of the rules".into(),
         _ => "  what it was made of is no longer kept".to_owned(),
     });
+    if let Some(total) = it["total"].as_object() {
+        let by = total["by"].as_f64().unwrap_or(0.0);
+        let share = total["share"].as_f64().map(|it| format!(", which cover {:.0} % of the day", it * 100.0));
+        lines.push(format!(
+            "  a total of a day: {} with the counts of that day, by {by:+.0}{}",
+            total["verdict"].as_str().unwrap_or("?").replace('_', " "),
+            share.unwrap_or_default()
+        ));
+    }
     lines.join("\n")
 }
 
