@@ -70,7 +70,7 @@ fn main() {
 fn one_against_fifty(criterion: &mut criterion::Criterion, policy: &Policy<'_>) {
     let known: Vec<Known> = (0..50).map(|it| known(it, it * 9_900)).collect();
     let one = |shift: i64| incoming(run(25, 25 * 9_900 + shift), None);
-    let cases = [("new", one(1_350), None), ("matched", one(60), Some(Fate::Skipped))];
+    let cases = [("alone", one(1_350), None), ("matched", one(60), Some(Fate::Skipped))];
     let mut group = criterion.benchmark_group("resolve/one_against_50");
     for (name, incoming, expected) in &cases {
         let decide = |mut window: Window| (window.decide(policy, black_box(incoming)), window);
@@ -91,7 +91,9 @@ fn run(number: i64, at: i64) -> Record {
     let mut body = workout(N_SAMPLES);
     let apart = f64::from(i32::try_from(number).expect("few records"));
     body.distance_m = Some(10_000.0 + 37.0 * apart);
-    body.streams.latitude.0.iter_mut().for_each(|it| *it += 0.01 * apart);
+    // Each in a direction of its own.
+    let direction = 1e-5 * (apart % 11.0 - 5.0);
+    body.streams.latitude.0.iter_mut().zip(0..).for_each(|(it, at)| *it += 0.01 * apart + direction * f64::from(at));
     body.streams.heart_rate.0.iter_mut().for_each(|it| *it += 7.0 * (apart % 9.0));
     let body = Body::Workout(Box::new(body));
     record(DataType::Workout, &format!("run-{number}-{at}"), at, i64::from(N_SAMPLES), body)

@@ -197,6 +197,17 @@ fn streams(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
     let shifts = if of_clock == of_starts { &shifts[..1] } else { &shifts[..] };
     let mut exact = 0;
     let (mut is_other_heart, mut is_same_way) = (false, false);
+    let tracks = shifts.iter().filter_map(|it| streams::tracks(a.view, b.view, *it, clock == Clock::Same));
+    let tracks = best(tracks, |it| track(it, clock)).map(|(it, weight)| {
+        let figures = Figures::Tracks { apart_m: it.apart_m, course_m: it.course_m, n: it.n };
+        (it, weight, figures)
+    });
+    if let Some((_, weight, figures)) = tracks.filter(|it| clock != Clock::Same && it.1 <= -3.0) {
+        // No clock error moves a place: nothing else can make the two one.
+        case.add("track", weight, figures);
+        case.at_most(Verdict::Different);
+        return exact;
+    }
     let hearts = shifts.iter().filter_map(|it| streams::heart_rates(a.view, b.view, *it));
     if let Some((it, weight)) = best(hearts, |it| heart_rate(it, clock)) {
         case.add("heart_rate", weight, told(it, "/min"));
@@ -207,16 +218,14 @@ fn streams(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
         }
         is_other_heart = clock != Clock::Same && it.n >= HEARTS_MIN && weight < -1.0;
     }
-    let tracks = shifts.iter().filter_map(|it| streams::tracks(a.view, b.view, *it));
-    if let Some((it, weight)) = best(tracks, |it| track(it, clock)) {
-        let figures = Figures::Tracks { apart_m: it.apart_m, course_m: it.course_m, n: it.n };
+    if let Some((it, weight, figures)) = tracks {
         case.add("track", weight, figures);
         // Up one hill at one pace is no rare course.
         let is_long = it.spread_m > 400.0 && it.n >= 20;
         exact += if weight < 2.5 { 0 } else { 1 + u32::from(is_long) };
         if weight <= -3.0 {
-            // No clock error moves a place; on clocks that are right it may be a track with errors of its own.
-            case.at_most(if clock == Clock::Same { Verdict::Ask } else { Verdict::Different });
+            // On clocks that are right it may be a track with errors of its own.
+            case.at_most(Verdict::Ask);
         }
         is_same_way = is_long && weight >= 2.5;
         // A sensor may fail: who was at the same places at the same moments all along is one person, or two together.
@@ -285,7 +294,7 @@ fn track(it: &Tracks, clock: Clock) -> f64 {
         Clock::Same => {
             let apart = [(25.0, 2.5), (100.0, 1.0), (300.0, -0.5), (1_000.0, -3.0), (3_000.0, -6.0)];
             let near = if share <= 0.05 { 1.0 } else { f64::NEG_INFINITY };
-            let on_course = if it.course_m < 50.0 { -1.0 } else { f64::NEG_INFINITY };
+            let on_course = if it.course_m.is_some_and(|it| it < 50.0) { -1.0 } else { f64::NEG_INFINITY };
             line(it.apart_m, &apart).max(near).max(on_course)
         }
         Clock::Shifted { .. } => {

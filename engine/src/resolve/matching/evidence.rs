@@ -54,7 +54,7 @@ pub(super) enum Figures {
     },
     Tracks {
         apart_m: f64,
-        course_m: f64,
+        course_m: Option<f64>,
         n: usize,
     },
     Zone {
@@ -79,10 +79,11 @@ impl fmt::Display for Figures {
                 write!(f, "correlation {correlation:.2}, {apart:.1} {unit} apart, at {n} moments")
             }
             Self::Tracks { apart_m, course_m, n } => {
-                write!(
-                    f,
-                    "{apart_m:.0} m apart at the same moment, {course_m:.0} m from the other's course, at {n} moments"
-                )
+                write!(f, "{apart_m:.0} m apart at the same moment")?;
+                if let Some(course_m) = course_m {
+                    write!(f, ", {course_m:.0} m from the other's course")?;
+                }
+                write!(f, ", at {n} moments")
             }
             Self::Zone { minutes, rest_s } => {
                 write!(f, "clocks {}:{:02} h apart, starts {rest_s:.0} s from that", minutes / 60, minutes % 60)

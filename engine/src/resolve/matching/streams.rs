@@ -30,8 +30,8 @@ pub(super) struct Tracks {
     /// How far from its middle the smaller one goes (root of the mean square), m.
     pub spread_m: f64,
     /// The median distance of a point of one from the nearest of the other, m: small on the same course, in whichever
-    /// direction and at whichever time.
-    pub course_m: f64,
+    /// direction and at whichever time. `None` where it was not asked for.
+    pub course_m: Option<f64>,
     /// Moments that both have.
     pub n: usize,
 }
@@ -46,29 +46,61 @@ pub(super) fn speeds(a: &View, b: &View, shift: i64) -> Option<Together> {
     together(a, &a.speed, b, &b.speed, shift)
 }
 
-/// Calls `take` with each index of the view of longer steps, its moment there and its moment in the other.
-fn each_moment(a: &View, b: &View, n_a: usize, n_b: usize, shift: i64, mut take: impl FnMut(usize, i64)) -> bool {
-    let a_leads = a.step >= b.step;
-    let (view, n, shift) = if a_leads { (a, n_a, shift) } else { (b, n_b, shift.saturating_neg()) };
-    for index in 0..n {
-        take(index, view.moment(index).saturating_add(shift));
+/// A view of longer steps beside one of shorter ones: where in the other each of its moments is. As each step divides the
+/// next, that is always as far behind a moment of the other: nothing is divided but once.
+struct Beside<'a> {
+    long: &'a View,
+    short: &'a View,
+    /// Which moment of the other the first one is at or after.
+    first: i64,
+    /// How many of the other's moments one step is.
+    stride: i64,
+    /// How far behind the other's moment, as a part of its step.
+    part: f64,
+    /// Whether the longer steps are those of the first of the two.
+    is_first_long: bool,
+}
+
+impl<'a> Beside<'a> {
+    /// `b` set earlier by `shift` ms; `None` for a view without moments.
+    #[expect(clippy::cast_precision_loss, reason = "less than a step of a quarter of an hour, in ms")]
+    fn new(a: &'a View, b: &'a View, shift: i64) -> Option<Self> {
+        let is_first_long = a.step >= b.step;
+        let (long, short, shift) = if is_first_long { (a, b, shift) } else { (b, a, shift.saturating_neg()) };
+        if short.step <= 0 {
+            return None;
+        }
+        let after = long.first.checked_add(shift)?.checked_sub(short.first)?;
+        let part = after.rem_euclid(short.step) as f64 / short.step as f64;
+        let stride = (long.step % short.step == 0).then(|| long.step / short.step)?;
+        Some(Self { long, short, first: after.div_euclid(short.step), stride, part, is_first_long })
     }
-    a_leads
+
+    /// Where in the other a moment is; `None` before its first.
+    fn index(&self, moment: usize) -> Option<usize> {
+        let moment = i64::try_from(moment).ok()?;
+        usize::try_from(self.first.checked_add(moment.checked_mul(self.stride)?)?).ok()
+    }
+
+    /// A column of the other at that place: between two neighbours, or at one of them; NaN where one is not measured.
+    fn at(&self, column: &[f64], index: usize) -> f64 {
+        let value = |index: usize| column.get(index).copied().unwrap_or(f64::NAN);
+        if self.part == 0.0 { value(index) } else { value(index) * (1.0 - self.part) + value(index + 1) * self.part }
+    }
 }
 
 fn together(a: &View, of_a: &[f64], b: &View, of_b: &[f64], shift: i64) -> Option<Together> {
     if of_a.is_empty() || of_b.is_empty() {
         return None;
     }
+    let beside = Beside::new(a, b, shift)?;
+    let (of_long, of_short) = if beside.is_first_long { (of_a, of_b) } else { (of_b, of_a) };
     let mut sums = Sums::default();
-    each_moment(a, b, of_a.len(), of_b.len(), shift, |index, there| {
-        let (x, y) = if a.step >= b.step {
-            (of_a[index], b.at(of_b, there).unwrap_or(f64::NAN))
-        } else {
-            (of_b[index], a.at(of_a, there).unwrap_or(f64::NAN))
-        };
-        sums.add(x, y);
-    });
+    for (moment, value) in of_long.iter().enumerate() {
+        if let Some(index) = beside.index(moment) {
+            sums.add(*value, beside.at(of_short, index));
+        }
+    }
     sums.together()
 }
 
@@ -116,26 +148,24 @@ impl Sums {
 /// A point in metres east and north of a place.
 type Point = (f64, f64);
 
-/// Two tracks, `b` set earlier by `shift` ms.
-pub(super) fn tracks(a: &View, b: &View, shift: i64) -> Option<Tracks> {
+/// Two tracks, `b` set earlier by `shift` ms; with their courses, if they are wanted: each point of one is then held
+/// against all of the other.
+pub(super) fn tracks(a: &View, b: &View, shift: i64, wants_course: bool) -> Option<Tracks> {
     if a.latitude.is_empty() || b.latitude.is_empty() {
         return None;
     }
-    let (of_a, of_b) = (a.latitude.len(), b.latitude.len());
-    let place = (0..of_a).find_map(|it| position(a, it))?;
+    let beside = Beside::new(a, b, shift)?;
+    let place = (0..a.latitude.len()).find_map(|it| position(a, it))?;
+    let narrower = place.0.to_radians().cos();
     let metres = |(latitude, longitude): Point| {
-        let narrower = place.0.to_radians().cos();
         (wrapped(longitude - place.1) * DEGREE_M * narrower, (latitude - place.0) * DEGREE_M)
     };
-    let mut pairs: Vec<(Point, Point)> = Vec::with_capacity(of_a.max(of_b));
-    each_moment(a, b, of_a, of_b, shift, |index, there| {
-        let pair = if a.step >= b.step {
-            position(a, index).zip(position_at(b, there))
-        } else {
-            position_at(a, there).zip(position(b, index))
-        };
-        pairs.extend(pair.map(|(it, other)| (metres(it), metres(other))));
-    });
+    let mut pairs: Vec<(Point, Point)> = Vec::with_capacity(beside.long.latitude.len());
+    for moment in 0..beside.long.latitude.len() {
+        let Some((long, short)) = position(beside.long, moment).zip(position_at(&beside, moment)) else { continue };
+        let (of_a, of_b) = if beside.is_first_long { (long, short) } else { (short, long) };
+        pairs.push((metres(of_a), metres(of_b)));
+    }
     if pairs.len() < MOMENTS_MIN {
         return None;
     }
@@ -143,7 +173,7 @@ pub(super) fn tracks(a: &View, b: &View, shift: i64) -> Option<Tracks> {
     let apart_m = median(&mut apart);
     let spread_m = spread(pairs.iter().map(|it| it.0)).min(spread(pairs.iter().map(|it| it.1)));
     // Looked at only where it can tell more: whether those who were elsewhere at the time were on the same course.
-    let course_m = if apart_m > 30.0 { course(&pairs, &mut apart) } else { apart_m };
+    let course_m = wants_course.then(|| if apart_m > 30.0 { course(&pairs, &mut apart) } else { apart_m });
     Some(Tracks { apart_m, spread_m, course_m, n: pairs.len() })
 }
 
@@ -152,19 +182,26 @@ fn position(view: &View, index: usize) -> Option<Point> {
     (!latitude.is_nan() && !longitude.is_nan()).then_some((latitude, longitude))
 }
 
-fn position_at(view: &View, moment: i64) -> Option<Point> {
-    let latitude = view.at(&view.latitude, moment)?;
-    let index = usize::try_from(moment.checked_sub(view.first)?.div_euclid(view.step.max(1))).ok()?;
-    let crosses = |it: &f64| view.longitude.get(index + 1).is_some_and(|next| (next - it).abs() > 180.0);
-    if view.longitude.get(index).is_some_and(crosses) {
+/// Where the other was at a moment of the view of longer steps.
+fn position_at(beside: &Beside<'_>, moment: usize) -> Option<Point> {
+    let (index, longitude) = (beside.index(moment)?, &beside.short.longitude);
+    let is_between = beside.part > 0.0;
+    let crosses = |it: &f64| longitude.get(index + 1).is_some_and(|next| (next - it).abs() > 180.0);
+    if is_between && longitude.get(index).is_some_and(crosses) {
         // Between two sides of the date line there is no middle to be had.
         return None;
     }
-    Some((latitude, view.at(&view.longitude, moment)?))
+    let (latitude, longitude) = (beside.at(&beside.short.latitude, index), beside.at(longitude, index));
+    (!latitude.is_nan() && !longitude.is_nan()).then_some((latitude, longitude))
 }
 
 fn distance(a: Point, b: Point) -> f64 {
-    (a.0 - b.0).hypot(a.1 - b.1)
+    square(a, b).sqrt()
+}
+
+fn square(a: Point, b: Point) -> f64 {
+    let (east, north) = (a.0 - b.0, a.1 - b.1);
+    east * east + north * north
 }
 
 #[expect(clippy::cast_precision_loss, reason = "at most as many as a view has moments")]
@@ -172,13 +209,13 @@ fn spread(points: impl Iterator<Item = Point> + Clone) -> f64 {
     let n = points.clone().count().max(1) as f64;
     let (east, north) = points.clone().fold((0.0, 0.0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
     let middle = (east / n, north / n);
-    (points.map(|it| distance(it, middle).powi(2)).sum::<f64>() / n).sqrt()
+    (points.map(|it| square(it, middle)).sum::<f64>() / n).sqrt()
 }
 
 /// The greater of the medians, from either to the other: a short course on a long one is not the same.
 fn course(pairs: &[(Point, Point)], distances: &mut [f64]) -> f64 {
     let nearest = |it: Point, of: fn(&(Point, Point)) -> Point| {
-        let squares = pairs.iter().map(of).map(|other| (it.0 - other.0).powi(2) + (it.1 - other.1).powi(2));
+        let squares = pairs.iter().map(of).map(|other| square(it, other));
         squares.fold(f64::INFINITY, f64::min).sqrt()
     };
     for (distance, pair) in distances.iter_mut().zip(pairs) {

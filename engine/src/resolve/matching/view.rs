@@ -14,7 +14,7 @@ use schemas::{
 pub(super) const MOMENTS_MAX: usize = 128;
 /// A quarter of an hour, ms: the unit of time zones.
 pub(super) const QUARTER_MS: i64 = 900_000;
-/// The steps, ms. Beyond the last: whole quarters of an hour.
+/// The steps, ms. Beyond the last: two, four, eight … quarters of an hour.
 const STEPS_MS: [i64; 6] = [5_000, 10_000, 20_000, 60_000, 180_000, QUARTER_MS];
 
 /// Streams at moments `first + i * step`. A moment at which nothing was measured is NaN; a column that the source does
@@ -87,24 +87,6 @@ impl View {
         let index = i64::try_from(index).unwrap_or(i64::MAX);
         self.first.saturating_add(self.step.saturating_mul(index))
     }
-
-    /// A column at any moment: between two neighbours, or at one of them.
-    #[expect(clippy::cast_precision_loss, reason = "less than a step of a quarter of an hour, in ms")]
-    pub(super) fn at(&self, column: &[f64], moment: i64) -> Option<f64> {
-        if self.step <= 0 {
-            return None;
-        }
-        let after = moment.checked_sub(self.first)?;
-        let index = usize::try_from(after.div_euclid(self.step)).ok()?;
-        let value = |index: usize| column.get(index).copied().filter(|it| !it.is_nan());
-        match after.rem_euclid(self.step) {
-            0 => value(index),
-            rest => {
-                let part = rest as f64 / self.step as f64;
-                Some(value(index)? * (1.0 - part) + value(index + 1)? * part)
-            }
-        }
-    }
 }
 
 /// What makes sense in a column, and how its means are told.
@@ -165,7 +147,9 @@ impl Bins {
         let (start, end) = (record.time.start.0, record.time.end.0);
         let length = end.checked_sub(start).filter(|it| *it > 0)?;
         let most = i64::try_from(MOMENTS_MAX).ok()? - 1;
-        let long = || length.div_euclid(most).div_euclid(QUARTER_MS).saturating_add(1).saturating_mul(QUARTER_MS);
+        // So many quarters that each step divides the next.
+        let quarters = length.unsigned_abs() / most.unsigned_abs() / QUARTER_MS.unsigned_abs() + 1;
+        let long = || i64::try_from(quarters.next_power_of_two()).unwrap_or(i64::MAX).saturating_mul(QUARTER_MS);
         let step = STEPS_MS.into_iter().find(|it| length / it < most).unwrap_or_else(long);
         let first = start.checked_sub(start.rem_euclid(step))?;
         let first = if first < start { first.checked_add(step)? } else { first };
