@@ -83,8 +83,9 @@ impl Resolve {
                 continue;
             }
             if it.decision.action != Action::Skip {
-                // It was left alone as it is; now it is not.
-                decided.retain(|of| of.decision.item != it.decision.item || of.key != it.key);
+                // It was left alone as it is; now it is not. What the person is to be asked, they are asked nevertheless.
+                let is_other = |of: &Decided| of.decision.item != it.decision.item || of.key != it.key;
+                decided.retain(|of| is_other(of) || of.decision.reason == Some(Reason::InReview));
             }
             decided.push(it);
         }
