@@ -45,6 +45,10 @@ pub(super) fn explained(it: &Value) -> String {
         it["version"],
         it["planned_version"],
     )];
+    if it["left"].is_object() {
+        let (sentence, step) = (text(&it["left"], "sentence"), text(&it["left"], "next_step"));
+        lines.push(format!("  {sentence}; what to do: {step}"));
+    }
     if !decision.is_object() {
         lines.push("  it was found there and is not ours: nothing was ever planned for it".into());
         return lines.join("\n");

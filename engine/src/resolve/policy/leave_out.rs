@@ -1,6 +1,6 @@
 //! The decision that leaves a record out because the person wants it so.
 
-use crate::resolve::{Decided, Incoming, Policy, Window, case::Case};
+use crate::resolve::{Decided, Incoming, Policy, Window};
 use schemas::event::{Fate, Reason};
 
 impl Window {
