@@ -165,6 +165,7 @@ async fn a_notified_deletion_is_asked_once_for_each_destination_and_answered_for
     }
     let waiting: Vec<_> = questions(&world).await?.into_iter().filter(|it| it["verdict"].is_null()).collect();
     assert_eq!(waiting.len(), 2, "{waiting:#?}");
+    world.forget();
     let google = world.connection(GOOGLE).await?.id.to_string();
     let (there, here): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|it| it["destination"] == google.as_str());
     assert_eq!(answer(&world, &there[0], "delete").await?, "done; google_health: 1 deleted");
