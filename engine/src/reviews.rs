@@ -6,6 +6,8 @@
 //! asked. Taking a record apart is answering a question that was never asked.
 
 mod gone;
+#[cfg(test)]
+mod tests;
 
 pub use gone::Deletion;
 

@@ -222,3 +222,23 @@ async fn post(config: &Config, target: &Target, path: &str, body: &Value) -> any
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::row;
+    use serde_json::json;
+
+    #[test]
+    fn a_question_is_a_line_with_what_it_asks() {
+        let side = json!({"source": {"provider": "strava"}, "record": {"time": {"start": "2026-06-20T06:00:00Z"}}});
+        let of = |question: &str, sides: &[&serde_json::Value], score: Option<f64>| {
+            row(&json!({"id": "1", "question": question, "data_type": "workout", "sides": sides, "score": score}))
+        };
+        let at = "strava 2026-06-20T06:00:00Z";
+        assert_eq!(
+            of("same_record", &[&side, &side], Some(0.5)),
+            ["1", "same_record", "workout", at, at, "0.500", "-"]
+        );
+        assert_eq!(of("delete", &[&side], None), ["1", "delete", "workout", at, "-", "-", "-"]);
+    }
+}
