@@ -64,9 +64,21 @@ pub struct Review {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Question {
     /// Whether two records are one thing.
-    SameRecord(Review),
+    SameRecord(Box<Review>),
     /// Whether our copy of a record goes, too, now that its source no longer has it.
-    Delete(Deletion),
+    Delete(Box<Deletion>),
+}
+
+impl From<Review> for Question {
+    fn from(it: Review) -> Self {
+        Self::SameRecord(Box::new(it))
+    }
+}
+
+impl From<Deletion> for Question {
+    fn from(it: Deletion) -> Self {
+        Self::Delete(Box::new(it))
+    }
 }
 
 /// What the person may say.
@@ -144,9 +156,9 @@ impl People {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn questions(&self, subject: &Subject) -> Result<Vec<Question>, Unreachable> {
-        let pairs = self.reviews(subject).await?.into_iter().map(Question::SameRecord);
+        let pairs = self.reviews(subject).await?.into_iter().map(Question::from);
         let gone = self.deletions(subject).await?.into_iter().filter(|it| it.over_at.is_none());
-        Ok(pairs.chain(gone.map(Question::Delete)).collect())
+        Ok(pairs.chain(gone.map(Question::from)).collect())
     }
 
     /// All questions of a person whether two records are one thing, answered or not, by id.
@@ -229,7 +241,7 @@ impl Replays {
         let review = self.say(subject, review, verdict, who).await?;
         let sources: Vec<Source> = review.sides.iter().map(|it| it.source.clone()).collect();
         let syncs = self.resolve_again(subject, &[&review], &sources).await?;
-        Ok(Answered { reviews: vec![Question::SameRecord(review)], syncs })
+        Ok(Answered { reviews: vec![review.into()], syncs })
     }
 
     /// Takes an item of several sources apart: the record of `connection`, or every one but the first. What was taken
@@ -288,7 +300,7 @@ impl Replays {
         }
         let all: Vec<&Review> = reviews.iter().collect();
         let syncs = self.resolve_again(subject, &all, &sources).await?;
-        Ok(Answered { reviews: reviews.into_iter().map(Question::SameRecord).collect(), syncs })
+        Ok(Answered { reviews: reviews.into_iter().map(Question::from).collect(), syncs })
     }
 
     fn never_asked(&self, (destination, item): (ConnectionId, ItemId), sides: [Side; 2]) -> Review {

@@ -2,7 +2,7 @@
 //! asked: one for each deletion at each destination. It is withdrawn when the record is there again; when it is gone once
 //! more, that is asked anew.
 
-use super::{Answered, KIND as PAIR, Question, ReviewError, Side, not_found};
+use super::{Answered, KIND as PAIR, ReviewError, Side, not_found};
 use crate::{
     bus::Unreachable,
     people::People,
@@ -139,7 +139,7 @@ impl Replays {
         let led = items.origins(subject, source.connection, deletion.destination, &keys).await?.pop().flatten();
         let deletion = self.say_of_gone(subject, id, verdict, who).await?;
         let syncs = self.decide_again(subject, &deletion, led.map(|it| it.source_at)).await?;
-        Ok(Answered { reviews: vec![Question::Delete(deletion)], syncs })
+        Ok(Answered { reviews: vec![deletion.into()], syncs })
     }
 
     async fn say_of_gone(

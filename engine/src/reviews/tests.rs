@@ -98,7 +98,7 @@ async fn a_question_of_before_is_read_and_kept_as_it_was_and_listed_beside_the_n
     assert!(people.put(&someone, "review", &id(8).to_string(), 0, &stored, &[]).await.unwrap());
     people.ask_of_gone(&someone, &deletion(T0)).await.unwrap();
     assert_eq!(people.reviews(&someone).await.unwrap(), [review()]);
-    let expected = [Question::SameRecord(review()), Question::Delete(deletion(T0))];
+    let expected = [Question::from(review()), deletion(T0).into()];
     assert_eq!(people.questions(&someone).await.unwrap(), expected);
 }
 
