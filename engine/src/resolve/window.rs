@@ -204,7 +204,8 @@ impl Window {
     pub fn over(&self, policy: &Policy<'_>, incoming: &[Incoming], read_at: Instant) -> Vec<Uuid> {
         let shown: HashSet<Uuid> = match self.answers.all_gone().next() {
             Some(_) => {
-                let there = incoming.iter().filter(|it| !it.record.deleted);
+                // What was read out of the log again is not shown by this page.
+                let there = incoming.iter().filter(|it| !it.record.deleted && it.read_in.is_none());
                 there.map(|it| gone_id(policy.destination, it.place())).collect()
             }
             None => HashSet::new(),

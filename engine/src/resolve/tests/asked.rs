@@ -174,6 +174,8 @@ fn a_record_that_is_back_withdraws_the_question_and_is_asked_about_anew_when_it_
         assert!(known.over(&asking(), &back, minutes(60)).is_empty());
         assert!(known.over(&asking(), &[gone("a", &row)], minutes(61)).is_empty());
         assert!(known.over(&asking(), &[again("b", record.clone(), &row)], minutes(61)).is_empty());
+        let of_old = Incoming { read_in: Some(source(SOURCE, &record)), ..again("a", record.clone(), &row) };
+        assert!(known.over(&asking(), &[of_old], minutes(61)).is_empty(), "it was read before");
         let over = Gone { over_at: Some(minutes(61)), ..question };
         let known = || held(&row, &record, &[SOURCE], &[(id, over)]);
         assert!(known().over(&asking(), &back, minutes(70)).is_empty(), "once is enough");

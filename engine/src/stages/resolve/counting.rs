@@ -30,7 +30,7 @@ impl Resolve {
             let is_its = |it: &&Incoming| {
                 it.item == row.row.key.item || it.origin.as_ref().is_some_and(|of| of.item == row.row.key.item)
             };
-            left.iter().any(|it| is_its(it))
+            left.iter().any(is_its)
         };
         opened.counts(known.rows(), (incoming, policy.by.0), known.answers(), was_of).await
     }
