@@ -8,10 +8,9 @@ use crate::{
     views::{DataTypeName, EvidenceView, SourceView},
 };
 use axum::{extract::State, http::StatusCode};
-use engine::reviews::{Answered, Review, ReviewError, Side};
+use engine::reviews::{Answer, Answered, Question, ReviewError, Side};
 use schemas::{
     data_type::DataType,
-    event::Verdict,
     id::{ConnectionId, ItemId, SyncId},
     record::Record,
     time::Instant,
@@ -19,38 +18,42 @@ use schemas::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A question whether two records are one thing.
+/// A question that only the person can answer.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ReviewView {
     /// Its id.
     id: uuid::Uuid,
+    /// What is asked: `same_record`, whether two records are one thing; `delete`, whether what was written of a record
+    /// goes, too, now that its source no longer has it.
+    #[schema(value_type = String)]
+    question: &'static str,
     /// What the records are about.
     #[schema(value_type = DataTypeName)]
     data_type: DataType,
-    /// The destination at which they met first.
+    /// The destination at which they met first, or which has what was written.
     #[schema(value_type = uuid::Uuid)]
     destination: ConnectionId,
-    /// The record there that the second one is, or was, part of.
+    /// The record there that the second one is, or was, part of, or that was written.
     #[schema(value_type = uuid::Uuid)]
     record: ItemId,
-    /// The two records.
+    /// The two records; for `delete` the one that is gone, as the destination has it.
     sides: Vec<SideView>,
-    /// How well they fit, 0 to 1.
-    score: f64,
-    /// What speaks for and against it.
+    /// How well two records fit, 0 to 1; absent for `delete`.
+    score: Option<f64>,
+    /// What speaks for and against that two records are one thing.
     evidence: Vec<EvidenceView>,
     /// When it was asked.
     #[schema(value_type = String, format = DateTime)]
     asked_at: Instant,
-    /// `same` or `different`; absent until the person says.
+    /// `same` or `different`, or, for `delete`, `delete` or `keep`; absent until the person says.
     #[schema(value_type = Option<String>)]
-    verdict: Option<Verdict>,
+    verdict: Option<Answer>,
     /// When they said it last.
     #[schema(value_type = Option<String>, format = DateTime)]
     answered_at: Option<Instant>,
 }
 
-/// One of the two records.
+/// A record that is asked about.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SideView {
     /// Where it is.
@@ -60,21 +63,42 @@ pub(crate) struct SideView {
     record: Record,
 }
 
-impl From<Review> for ReviewView {
-    fn from(it: Review) -> Self {
-        let side = |it: Side| SideView { source: it.source.into(), record: it.record };
-        Self {
-            id: it.id,
-            data_type: it.data_type,
-            destination: it.destination,
-            record: it.item,
-            sides: it.sides.into_iter().map(side).collect(),
-            score: it.score,
-            evidence: it.evidence.into_iter().map(EvidenceView::from).collect(),
-            asked_at: it.asked_at,
-            verdict: it.verdict,
-            answered_at: it.answered_at,
+impl From<Question> for ReviewView {
+    fn from(it: Question) -> Self {
+        match it {
+            Question::SameRecord(it) => Self {
+                id: it.id,
+                question: "same_record",
+                data_type: it.data_type,
+                destination: it.destination,
+                record: it.item,
+                sides: it.sides.into_iter().map(SideView::from).collect(),
+                score: Some(it.score),
+                evidence: it.evidence.into_iter().map(EvidenceView::from).collect(),
+                asked_at: it.asked_at,
+                verdict: it.verdict.and_then(Answer::of_pair),
+                answered_at: it.answered_at,
+            },
+            Question::Delete(it) => Self {
+                id: it.id,
+                question: "delete",
+                data_type: it.data_type,
+                destination: it.destination,
+                record: it.item,
+                sides: vec![it.gone.into()],
+                score: None,
+                evidence: Vec::new(),
+                asked_at: it.asked_at,
+                verdict: it.verdict.map(Answer::from),
+                answered_at: it.answered_at,
+            },
         }
+    }
+}
+
+impl From<Side> for SideView {
+    fn from(it: Side) -> Self {
+        Self { source: it.source.into(), record: it.record }
     }
 }
 
@@ -82,9 +106,9 @@ impl From<Review> for ReviewView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PostAnswer {
-    /// `same` or `different`.
+    /// `same` or `different`, or, where the question is `delete`, `delete` or `keep`.
     #[schema(value_type = String)]
-    verdict: Verdict,
+    verdict: Answer,
 }
 
 /// What to take apart.
@@ -123,7 +147,8 @@ impl From<ReviewError> for Problem {
     }
 }
 
-/// Every question whether two of the person's records are one thing: those that wait for an answer, and those that were
+/// Every question that only the person can answer, whether two of their records are one thing, and whether what was
+/// written of a record goes, too, now that its source no longer has it: those that wait for an answer, and those that were
 /// answered and may be answered otherwise.
 #[utoipa::path(get, path = "/v1/reviews", operation_id = "list_reviews", tag = "records",
     responses((status = 200, description = "Every question, those without an answer first.", body = [ReviewView]), Problems))]
@@ -131,13 +156,15 @@ pub(crate) async fn list(
     State(web): State<Shared>,
     Person(subject): Person,
 ) -> Result<axum::Json<Vec<ReviewView>>, Problem> {
-    let mut all = web.app.connect.accounts.people.reviews(&subject).await?;
+    let all = web.app.connect.accounts.people.questions(&subject).await?;
+    let mut all: Vec<ReviewView> = all.into_iter().map(ReviewView::from).collect();
     all.sort_by_key(|it| (it.verdict.is_some(), it.asked_at, it.id));
-    Ok(axum::Json(all.into_iter().map(ReviewView::from).collect()))
+    Ok(axum::Json(all))
 }
 
-/// Answers a question, or answers it otherwise. It counts for this pair alone; both records are decided again, out of
-/// what was read. The same answer again changes nothing, so this needs no idempotency key.
+/// Answers a question, or answers it otherwise. It counts for this pair, or this deletion, alone; the records are decided
+/// again, out of what was read. The same answer again changes nothing, so this needs no idempotency key. An answer to
+/// another kind of question is refused, and so is `keep` once the deletion was decided.
 #[utoipa::path(post, path = "/v1/reviews/{id}/answer", operation_id = "answer_review", tag = "records",
     params(("id" = uuid::Uuid, Path, description = "The question's id.")), request_body = PostAnswer,
     responses((status = 202, description = "It is noted, and the records are being decided again.", body = AnsweredView), Problems))]

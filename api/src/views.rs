@@ -345,7 +345,7 @@ impl ToSchema for RuleName {}
 
 impl PartialSchema for DeletesName {
     fn schema() -> RefOr<Schema> {
-        one_of(["keep", "mirror"])
+        one_of(["keep", "mirror", "ask"])
     }
 }
 

@@ -3,11 +3,13 @@
 //! Everything that is told is read from events. What a decision made of its sources is made again out of the events
 //! that it cites, and has to agree.
 
+mod left;
 mod reasons;
 mod total;
 mod unkept;
 mod walk;
 
+pub use left::Left;
 pub use reasons::next_step;
 pub use total::DailyTotal;
 pub(crate) use walk::latest_decisions;
@@ -68,6 +70,8 @@ pub struct Explanation {
     pub rederived: Rederived,
     /// Of a provider's own total of a day: what the counts of that day that are there come to beside it.
     pub total: Option<DailyTotal>,
+    /// That it stays although its source no longer has it; absent if the person was not asked, or said that it goes.
+    pub left: Option<Left>,
 }
 
 /// Whether a decision comes out again of the events that it cites.
@@ -132,6 +136,7 @@ pub async fn explain(
     item: ItemId,
 ) -> Result<Vec<Explanation>, Unreachable> {
     let mut explanations = Vec::new();
+    let deletions = people.deletions(subject).await?;
     for row in store.items.find(subject, item).await? {
         let told = match row.planned_by {
             Some((_, sync)) => why(store, contents, subject, &row, sync).await?,
@@ -166,6 +171,7 @@ pub async fn explain(
             sources,
             rederived,
             total,
+            left: deletions.iter().find_map(|it| left::left(it, &row)),
         });
     }
     if explanations.is_empty() {

@@ -134,6 +134,8 @@ pub struct Present {
     pub is_current: bool,
     /// What else is there of the same thing.
     pub more: Vec<ItemId>,
+    /// Why it is still there although its source no longer has it; absent but while the person is asked.
+    pub waits: Option<Absence>,
 }
 
 /// Whose what is there is.

@@ -17,7 +17,7 @@ pub mod series;
 pub mod sleep;
 mod window;
 
-pub use answers::{Answers, Place, pair_id, place};
+pub use answers::{Answers, Gone, OnGone, Place, gone_id, pair_id, place};
 pub(crate) use case::is_foreign;
 pub use counts::{Counted, Counts, is_cut};
 pub use kept::{keep, kept};

@@ -1,15 +1,22 @@
-//! Questions whether two records are one thing, and what the person says: heard for that pair alone, each time the two
-//! meet, until they say otherwise.
+//! Questions that only the person can answer: whether two records are one thing, and (`gone`) whether what was written of a
+//! record goes, too, now that its source no longer has it. What they say is heard for that pair, or that deletion, alone,
+//! until they say otherwise.
 //!
 //! An answer is noted first, then the two records are resolved again, out of the events that hold them: no provider is
 //! asked. Taking a record apart is answering a question that was never asked.
+
+mod gone;
+#[cfg(test)]
+mod tests;
+
+pub use gone::Deletion;
 
 use crate::{
     bus::Unreachable,
     item::{ItemKey, Partition},
     people::People,
     replay::Replays,
-    resolve::{kept, pair_id, place},
+    resolve::{OnGone, kept, pair_id, place},
     sources::Sources,
     stage::logged,
 };
@@ -53,7 +60,63 @@ pub struct Review {
     pub answered_at: Option<Instant>,
 }
 
-/// One of the two records.
+/// A question that only the person can answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// Whether two records are one thing.
+    SameRecord(Box<Review>),
+    /// Whether our copy of a record goes, too, now that its source no longer has it.
+    Delete(Box<Deletion>),
+}
+
+impl From<Review> for Question {
+    fn from(it: Review) -> Self {
+        Self::SameRecord(Box::new(it))
+    }
+}
+
+impl From<Deletion> for Question {
+    fn from(it: Deletion) -> Self {
+        Self::Delete(Box::new(it))
+    }
+}
+
+/// What the person may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Two records are one thing.
+    Same,
+    /// They are not.
+    Different,
+    /// Our copy of a record that is gone goes, too.
+    Delete,
+    /// It stays.
+    Keep,
+}
+
+impl Answer {
+    /// What was said of a pair.
+    #[must_use]
+    pub const fn of_pair(verdict: Verdict) -> Option<Self> {
+        match verdict {
+            Verdict::Same => Some(Self::Same),
+            Verdict::Different => Some(Self::Different),
+            Verdict::Ask => None,
+        }
+    }
+}
+
+impl From<OnGone> for Answer {
+    fn from(it: OnGone) -> Self {
+        match it {
+            OnGone::Delete => Self::Delete,
+            OnGone::Keep => Self::Keep,
+        }
+    }
+}
+
+/// A record that a question is about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Side {
     /// Where it is.
@@ -88,11 +151,21 @@ pub fn told(record: &Record) -> Record {
 }
 
 impl People {
-    /// All questions of a person, answered or not, by id.
+    /// All questions of a person, answered or not, but for the withdrawn ones.
     ///
     /// # Errors
     /// When the store cannot be reached.
-    pub async fn reviews(&self, subject: &Subject) -> Result<Vec<Review>, Unreachable> {
+    pub async fn questions(&self, subject: &Subject) -> Result<Vec<Question>, Unreachable> {
+        let pairs = self.reviews(subject).await?.into_iter().map(Question::from);
+        let gone = self.deletions(subject).await?.into_iter().filter(|it| it.over_at.is_none());
+        Ok(pairs.chain(gone.map(Question::from)).collect())
+    }
+
+    /// All questions of a person whether two records are one thing, answered or not, by id.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub(crate) async fn reviews(&self, subject: &Subject) -> Result<Vec<Review>, Unreachable> {
         self.list(subject, KIND).await
     }
 
@@ -120,6 +193,10 @@ impl People {
     }
 }
 
+fn not_found(id: Uuid) -> ReviewError {
+    ReviewError::NotFound(format!("no question {id}; `GET /v1/reviews` lists those there are"))
+}
+
 fn is_told_the_same(one: &Review, other: &Review) -> bool {
     let hashes = |it: &Review| it.sides.clone().map(|it| it.source.hash);
     hashes(one) == hashes(other)
@@ -129,13 +206,13 @@ fn is_told_the_same(one: &Review, other: &Review) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answered {
     /// The questions as they stand now.
-    pub reviews: Vec<Review>,
+    pub reviews: Vec<Question>,
     /// The syncs in which the records are resolved again.
     pub syncs: Vec<SyncId>,
 }
 
 impl Replays {
-    /// Notes what the person says of a pair, and resolves both records again. The same answer again changes nothing.
+    /// Notes what the person says, and resolves the records that it is about again. The same answer again changes nothing.
     ///
     /// # Errors
     /// [`ReviewError`].
@@ -143,19 +220,28 @@ impl Replays {
         &self,
         subject: &Subject,
         id: Uuid,
-        verdict: Verdict,
+        answer: Answer,
         who: &str,
     ) -> Result<Answered, ReviewError> {
-        if verdict == Verdict::Ask {
-            return Err(ReviewError::Impossible("an answer is `same` or `different`".into()));
-        }
-        let Some((_, review)) = self.accounts.people.review(subject, id).await? else {
-            return Err(ReviewError::NotFound(format!("no question {id}; `GET /v1/reviews` lists those there are")));
+        let pair = self.accounts.people.review(subject, id).await?;
+        let wrong = |what: &str| Err(ReviewError::Impossible(what.into()));
+        let (review, verdict) = match (pair, answer) {
+            (Some((_, review)), Answer::Same) => (review, Verdict::Same),
+            (Some((_, review)), Answer::Different) => (review, Verdict::Different),
+            (Some(_), _) => {
+                return wrong("the question is whether two records are one thing: say `same` or `different`");
+            }
+            (None, Answer::Delete) => return self.answer_of_gone(subject, id, OnGone::Delete, who).await,
+            (None, Answer::Keep) => return self.answer_of_gone(subject, id, OnGone::Keep, who).await,
+            (None, _) if self.accounts.people.is_of_gone(subject, id).await? => {
+                return wrong("the question is whether what is there of a record goes, too: say `delete` or `keep`");
+            }
+            (None, _) => return Err(not_found(id)),
         };
         let review = self.say(subject, review, verdict, who).await?;
         let sources: Vec<Source> = review.sides.iter().map(|it| it.source.clone()).collect();
         let syncs = self.resolve_again(subject, &[&review], &sources).await?;
-        Ok(Answered { reviews: vec![review], syncs })
+        Ok(Answered { reviews: vec![review.into()], syncs })
     }
 
     /// Takes an item of several sources apart: the record of `connection`, or every one but the first. What was taken
@@ -214,7 +300,7 @@ impl Replays {
         }
         let all: Vec<&Review> = reviews.iter().collect();
         let syncs = self.resolve_again(subject, &all, &sources).await?;
-        Ok(Answered { reviews, syncs })
+        Ok(Answered { reviews: reviews.into_iter().map(Question::from).collect(), syncs })
     }
 
     fn never_asked(&self, (destination, item): (ConnectionId, ItemId), sides: [Side; 2]) -> Review {

@@ -58,7 +58,7 @@ pub struct Published {
 }
 
 /// Every published version, oldest first; the last of a subject is the one that is written.
-pub const SCHEMAS: [Published; 18] = [
+pub const SCHEMAS: [Published; 23] = [
     Published {
         id: 1,
         subject: Subject::Event(Kind::Requested),
@@ -142,6 +142,36 @@ pub const SCHEMAS: [Published; 18] = [
     },
     Published { id: 17, subject: Subject::Decisions, version: 2, text: include_str!("../avro/decisions.v2.avsc") },
     Published { id: 18, subject: Subject::Results, version: 2, text: include_str!("../avro/results.v2.avsc") },
+    Published {
+        id: 19,
+        subject: Subject::Event(Kind::Requested),
+        version: 2,
+        text: include_str!("../avro/requested.v2.avsc"),
+    },
+    Published {
+        id: 20,
+        subject: Subject::Event(Kind::Fetched),
+        version: 2,
+        text: include_str!("../avro/fetched.v2.avsc"),
+    },
+    Published {
+        id: 21,
+        subject: Subject::Event(Kind::Normalized),
+        version: 3,
+        text: include_str!("../avro/normalized.v3.avsc"),
+    },
+    Published {
+        id: 22,
+        subject: Subject::Event(Kind::Resolved),
+        version: 3,
+        text: include_str!("../avro/resolved.v3.avsc"),
+    },
+    Published {
+        id: 23,
+        subject: Subject::Event(Kind::Outcome),
+        version: 3,
+        text: include_str!("../avro/outcome.v3.avsc"),
+    },
 ];
 
 /// A schema, parsed, with its reader and writer. Parsed once a process.

@@ -43,7 +43,7 @@ async fn held(world: &World) -> Result<Vec<(i64, i64, f64)>> {
         let schemas::record::Body::Quantity(of) = record.body else { anyhow::bail!("no count") };
         held.push((minute(record.time.start), minute(record.time.end), of.value));
     }
-    held.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    held.sort_by_key(|it| (it.0, it.1));
     Ok(held)
 }
 

@@ -1,5 +1,7 @@
 //! Records that are gone at the source.
 
+mod asked;
+
 use crate::{
     data::{exercise, run},
     journal::{calls, verbs, writes},

@@ -209,6 +209,25 @@ async fn a_plan_that_was_cut_off_is_applied_to_its_end_when_it_is_applied_again(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_counted_in_a_dry_run_and_asked_by_the_sync_alone() -> Result<()> {
+    let (mut world, _) = synced().await?;
+    let asking = json!({"deletes": "ask"});
+    let found = dry_run(&world, GOOGLE, &asking).await?;
+    assert_eq!((in_words(&found).as_str(), &found["calls"]), ("3 skipped unchanged, 1 skipped in_review", &json!([])));
+    let asked = async |world: &World| {
+        let token = world.inside.token_of(&world.subject).await?;
+        let answer =
+            world.inside.http.get(format!("{}/v1/reviews", world.inside.url)).bearer_auth(token).send().await?;
+        anyhow::Ok(answer.json::<Vec<Value>>().await?.len())
+    };
+    assert_eq!(asked(&world).await?, 0, "nobody is asked by a dry run");
+    put(&world, GOOGLE, &asking).await?;
+    world.sync("strava", &["google_health"], DataType::Workout).await?;
+    assert_eq!(asked(&world).await?, 1);
+    world.is_at_rest().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_several_sources_have_of_one_run_is_put_together_in_a_dry_run_as_in_a_sync() -> Result<()> {
     let mut world = one_run_of_two_devices().await?;
     both(&mut world).await?;

@@ -8,14 +8,14 @@ use crate::{
     views::{ExplanationView, JobStatus},
 };
 use engine::{
-    explain::{Explanation, Rederived, Why},
+    explain::{Explanation, Left, Rederived, Why},
     status::{State, Status},
 };
 use schemas::{
     data_type::DataType,
     event::{
-        Account, Action, Candidate, Count, DestinationCounts, Evidence, Fate, FieldChoice, IssueCount, Source, Stretch,
-        StretchState, Verdict,
+        Account, Action, Candidate, Count, DestinationCounts, Evidence, Fate, FieldChoice, IssueCount, Reason, Source,
+        Stretch, StretchState, Verdict,
     },
     id::{ConnectionId, EventId, ItemId, SyncId},
     time::Interval,
@@ -179,6 +179,13 @@ fn explanation() -> Explanation {
         }],
         rederived: Rederived::Agrees,
         total: Some(engine::explain::DailyTotal { verdict: "differs", by: -120.0, share: Some(0.98) }),
+        left: Some(Left {
+            review: uuid::Uuid::nil(),
+            gone_at: NOW,
+            reason: Reason::InReview,
+            next_step: "answer",
+            sentence: "it stays".into(),
+        }),
     }
 }
 

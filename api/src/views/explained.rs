@@ -1,7 +1,7 @@
 //! Why a record is where it is, as clients are told.
 
 use super::{AccountView, DataTypeName};
-use engine::explain::{Explanation, Rederived, Why};
+use engine::explain::{Explanation, Left, Rederived, Why};
 use schemas::{
     data_type::DataType,
     event::{Action, Candidate, Evidence, Fate, FieldChoice, Reason, Source, Verdict},
@@ -46,6 +46,8 @@ pub struct ExplanationView {
     pub rederived: Rederived,
     /// Of a provider's own total of a day: what the counts of that day that are there come to beside it.
     pub total: Option<DailyTotalView>,
+    /// That it stays although its source no longer has it; absent if the person was not asked, or said that it goes.
+    pub left: Option<LeftView>,
 }
 
 /// A provider's own total of a day beside the counts of that day. It is never added to them.
@@ -57,6 +59,30 @@ pub struct DailyTotalView {
     pub by: f64,
     /// The share of the day in which a source was counting, 0 to 1; absent where they agree.
     pub share: Option<f64>,
+}
+
+/// That what was written stays although its source no longer has it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct LeftView {
+    /// The question whether it goes, too: one of `GET /v1/reviews`.
+    pub review: uuid::Uuid,
+    /// Since when its source does not have it.
+    #[schema(value_type = String, format = DateTime)]
+    pub gone_at: Instant,
+    /// Why it stays: `in_review` (the question waits) or `deletion_kept` (the person said so).
+    #[schema(value_type = String)]
+    pub reason: Reason,
+    /// What the person can do.
+    pub next_step: &'static str,
+    /// In a sentence.
+    pub sentence: String,
+}
+
+impl From<Left> for LeftView {
+    fn from(it: Left) -> Self {
+        let Left { review, gone_at, reason, next_step, sentence } = it;
+        Self { review, gone_at, reason, next_step, sentence }
+    }
 }
 
 /// A source's record that a record is made of.
@@ -211,6 +237,7 @@ impl From<Explanation> for ExplanationView {
             sources: it.sources.into_iter().map(SourceView::from).collect(),
             rederived: it.rederived,
             total: it.total.map(|it| DailyTotalView { verdict: it.verdict, by: it.by, share: it.share }),
+            left: it.left.map(LeftView::from),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Each thing against each connection, as clients are told.
 
 use super::DataTypeName;
-use engine::matrix::{Cell, Column, Held, Matrix, Thing};
+use engine::matrix::{Absence, Cell, Column, Held, Matrix, Thing};
 use schemas::{
     data_type::DataType,
     id::{ConnectionId, ItemId},
@@ -75,9 +75,10 @@ pub struct CellView {
     /// What else is there of the same thing.
     #[schema(value_type = Vec<uuid::Uuid>)]
     pub more: Vec<ItemId>,
-    /// Why it is not there: a code of docs/explain.md.
+    /// Why it is not there: a code of docs/explain.md. Of what SyncWell wrote and whose source no longer has it
+    /// `in_review`, while the person is asked whether it goes, too.
     pub reason: Option<String>,
-    /// What the person can do, if it is not there.
+    /// What the person can do, if it is not there or they are asked.
     pub next_step: Option<&'static str>,
 }
 
@@ -124,6 +125,8 @@ impl CellView {
                 version: (it.held == Held::Ours).then_some(it.version),
                 is_current: Some(it.is_current),
                 more: it.more,
+                reason: it.waits.map(Absence::code),
+                next_step: it.waits.map(Absence::next_step),
                 ..empty
             },
             Cell::OnItsWay { record, version } => {

@@ -13,14 +13,17 @@ pub const fn next_step(reason: Reason) -> &'static str {
         Reason::Echo => "nothing: it is SyncWell's own copy; to carry it on, sync from where it was first",
         Reason::Stale => "nothing: a newer or more complete state of it was read already",
         Reason::CombiningForbidden => "nothing can be done here: the terms of a source forbid to combine its records",
-        Reason::InReview => "answer the question: `syncwell reviews`, or GET /v1/reviews",
+        Reason::InReview => "answer the question that waits: `syncwell reviews`, or GET /v1/reviews",
         Reason::Filtered => "change or remove the rule in the sync config",
         Reason::Delayed => "wait, or shorten the delay in the sync config",
         Reason::ExcludedBefore => "set an earlier `not_before` in the sync config",
         Reason::RoutedElsewhere => "look for it at the destination that the rule names, or change the rule",
         Reason::DestinationPreferred => "set the sync config's rule to `prioritise_source` or `newest`",
         Reason::DestinationNewer => "edit it at the source, or set the sync config's rule to `prioritise_source`",
-        Reason::DeletionKept => "set the sync config's deletes to `mirror`, or delete it at the destination yourself",
+        Reason::DeletionKept => {
+            "set the sync config's deletes to `mirror` or `ask`, say `delete` if you were asked (`syncwell reviews`), or \
+             delete it at the destination yourself"
+        }
         Reason::NotWritable => "choose a destination that takes such records: `GET /v1/providers` lists them",
         Reason::CannotUpdate => "delete the record there yourself, then sync again: it is made anew",
         Reason::CannotDelete => "delete the record there yourself",

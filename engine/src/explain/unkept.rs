@@ -31,6 +31,7 @@ pub(super) async fn explain(
             decision: Some(told(sync, resolved, decision, None)),
             rederived: Rederived::NotKept,
             total: None,
+            left: None,
         })
     })
     .await

@@ -16,7 +16,7 @@ use schemas::{
 
 /// How a thing stands at each connection; `None` if it is nowhere any more.
 pub(super) fn cells(gathered: &Gathered, thing: &Group<'_>) -> Option<Vec<Cell>> {
-    let there: Vec<Option<Cell>> = gathered.places.iter().map(|it| there(thing, it.connection.id)).collect();
+    let there: Vec<Option<Cell>> = gathered.places.iter().map(|it| there(gathered, thing, it.connection.id)).collect();
     if there.iter().all(Option::is_none) && !thing.read.values().any(|is_there| *is_there) {
         return None;
     }
@@ -31,7 +31,7 @@ pub(super) fn cells(gathered: &Gathered, thing: &Group<'_>) -> Option<Vec<Cell>>
 }
 
 /// What is there of a thing, or is on its way.
-fn there(thing: &Group<'_>, connection: ConnectionId) -> Option<Cell> {
+fn there(gathered: &Gathered, thing: &Group<'_>, connection: ConnectionId) -> Option<Cell> {
     let mut held: Vec<&ItemRow> = rows(thing, connection).map(|it| &it.row).filter(|it| holds(it)).collect();
     // Ours before others', and of several always the same one.
     held.sort_by_key(|it| (!it.owned, it.key.item));
@@ -44,6 +44,7 @@ fn there(thing: &Group<'_>, connection: ConnectionId) -> Option<Cell> {
             version: row.version,
             is_current: row.version >= row.planned_version,
             more: more(row.key.item),
+            waits: waits(gathered, row).then_some(Absence::Said(Reason::InReview)),
         })),
         first if is_read || first.is_some() => Some(Cell::Present(Present {
             held: if is_read { Held::Source } else { Held::Foreign },
@@ -51,6 +52,7 @@ fn there(thing: &Group<'_>, connection: ConnectionId) -> Option<Cell> {
             version: 0,
             is_current: true,
             more: first.map(|it| more(it.key.item)).unwrap_or_default(),
+            waits: None,
         })),
         _ => {
             let on_its_way = rows(thing, connection).map(|it| &it.row).filter(|it| is_on_its_way(it));
@@ -58,6 +60,12 @@ fn there(thing: &Group<'_>, connection: ConnectionId) -> Option<Cell> {
             Some(Cell::OnItsWay { record: row.key.item, version: row.planned_version })
         }
     }
+}
+
+/// Whether the person is asked if what we wrote is to go.
+fn waits(gathered: &Gathered, row: &ItemRow) -> bool {
+    let here = (row.key.partition.destination, row.key.item);
+    gathered.asked.iter().any(|it| it.is_open && (it.destination, it.item) == here)
 }
 
 fn rows<'a>(thing: &'a Group<'_>, connection: ConnectionId) -> impl Iterator<Item = &'a Made> {

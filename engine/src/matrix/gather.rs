@@ -9,6 +9,7 @@ use crate::{
     people::{Config, Connection, People},
     provider::{Auth, Catalog},
     resolve::kept,
+    reviews::Deletion,
     store::Store,
 };
 use schemas::{
@@ -76,6 +77,16 @@ fn is_of_gone(action: Action, reason: Option<Reason>) -> bool {
     action == Action::Delete || reason.is_some_and(|it| reasons.contains(&it))
 }
 
+/// A record that is gone at its source, and what we have of it: the person was asked whether that goes, too.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) of: Mark,
+    pub(super) destination: ConnectionId,
+    pub(super) item: ItemId,
+    /// Whether they have not answered yet.
+    pub(super) is_open: bool,
+}
+
 /// Everything that a matrix is made of.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gathered {
@@ -87,6 +98,7 @@ pub(super) struct Gathered {
     pub(super) led: Vec<Led>,
     /// The latest one first.
     pub(super) said: Vec<Said>,
+    pub(super) asked: Vec<Asked>,
     /// From when on everything was read, if not all of the stretch was.
     pub(super) whole_from: Option<Instant>,
 }
@@ -136,9 +148,17 @@ pub(super) async fn gather(
             }));
         }
     }
+    let deletions = people.deletions(subject).await?.into_iter().filter(|it| it.over_at.is_none());
+    gathered.asked = deletions.map(asked).collect();
     gathered.said = said(store, contents, subject, (question, window), &gathered).await?;
     add_moved(store, contents, subject, window, &mut gathered).await?;
     Ok(gathered)
+}
+
+fn asked(it: Deletion) -> Asked {
+    let source = it.gone.source;
+    let of = (source.connection, source.key);
+    Asked { of, destination: it.destination, item: it.item, is_open: it.verdict.is_none() }
 }
 
 async fn made(contents: &Contents, subject: &Subject, row: ItemRow) -> Result<Made, Unreachable> {

@@ -1,6 +1,6 @@
 use super::{
     Absence, Cell, Held, Question, THINGS_MAX,
-    gather::{Gathered, Led, Made, Mark, Place, Said},
+    gather::{Asked, Gathered, Led, Made, Mark, Place, Said},
     told,
 };
 use crate::{
@@ -96,7 +96,10 @@ fn question() -> Question {
 fn name(cell: &Cell) -> String {
     match cell {
         Cell::Present(it) if it.held == Held::Source => "source".into(),
-        Cell::Present(it) if it.held == Held::Ours => format!("ours {}", it.version),
+        Cell::Present(it) if it.held == Held::Ours => {
+            let waits = it.waits.map(|it| format!(" {}", it.code())).unwrap_or_default();
+            format!("ours {}{waits}", it.version)
+        }
         Cell::Present(_) => "foreign".into(),
         Cell::OnItsWay { version, .. } => format!("way {version}"),
         Cell::Absent { why, .. } => why.code(),
@@ -162,6 +165,19 @@ fn a_record_and_the_foreign_one_that_it_was_matched_to_are_one_thing() {
     doubtful.same = vec![item(5)];
     let gathered = Gathered { rows: vec![foreign(B, 5)], said: vec![doubtful], ..Gathered::default() };
     check(gathered, &["source, foreign, no_config"]);
+}
+
+#[test]
+fn what_stays_until_the_person_answers_is_there_and_waits_and_is_gone_at_its_source() {
+    let asked = |is_open| Asked { of: mark(A, "a"), destination: B, item: item(5), is_open };
+    for (is_open, there) in [(true, "ours 1 in_review"), (false, "ours 1")] {
+        // That it is asked is the latest decision, or one of so long ago that it is no longer looked at.
+        for said in [vec![said(mark(A, "a"), B, 5, Err(Reason::InReview))], Vec::new()] {
+            let rows = vec![row(B, 5, &[mark(A, "a")]), row(C, 6, &[mark(A, "a")])];
+            let gathered = Gathered { rows, said, asked: vec![asked(is_open)], ..Gathered::default() };
+            check(gathered, &[format!("gone, {there}, ours 1").as_str()]);
+        }
+    }
 }
 
 #[test]

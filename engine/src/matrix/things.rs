@@ -128,10 +128,13 @@ fn read(gathered: &Gathered) -> BTreeMap<&Mark, bool> {
     let live = gathered.rows.iter().filter(|it| !is_deleted(it));
     let of_rows = live.flat_map(|it| &it.sources);
     let marks = of_rows.chain(gathered.said.iter().map(|it| &it.of)).chain(led().map(|it| &it.of));
+    // Also where what was written stays.
+    let gone: BTreeSet<&Mark> = gathered.asked.iter().map(|it| &it.of).collect();
     let mut read = BTreeMap::new();
     for mark in marks {
         let is_there = match latest.get(mark) {
             Some(it) if it.reason == Some(Reason::Echo) => continue,
+            _ if gone.contains(mark) => false,
             Some(it) => !it.is_of_gone(),
             None => !led_to_deleted.contains(mark),
         };

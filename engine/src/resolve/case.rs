@@ -1,7 +1,7 @@
 //! What one record comes to under one policy, given the row that it is.
 
 use super::{
-    Decided, Incoming, Join, Known, Policy, RULE_VERSION, body_name,
+    Decided, Gone, Incoming, Join, Known, OnGone, Policy, RULE_VERSION, body_name,
     losses::{losses, told},
     place, rule_name, summary,
 };
@@ -20,6 +20,8 @@ use schemas::{
 pub(super) struct Case<'a> {
     pub(super) policy: &'a Policy<'a>,
     pub(super) incoming: &'a Incoming,
+    /// The latest deletion of the record that the person was asked about for this destination.
+    pub(super) gone: Option<Gone>,
 }
 
 impl Case<'_> {
@@ -177,6 +179,11 @@ impl Case<'_> {
         if self.policy.deletes == Deletes::Keep {
             return self.skip(Some(row), Fate::Skipped, Reason::DeletionKept, Vec::new());
         }
+        if self.policy.deletes == Deletes::Ask
+            && let Some(reason) = self.waits(row)
+        {
+            return self.skip(Some(row), Fate::Skipped, reason, Vec::new());
+        }
         match &self.incoming.join {
             // Other sources still have it: what it was made of without this one.
             Join::With(joined) if joined.hash == row.planned_hash => return self.same_content(known, Vec::new()),
@@ -185,6 +192,21 @@ impl Case<'_> {
             Join::Alone => {}
         }
         self.deleted(known)
+    }
+
+    /// Why our copy stays although the source no longer has the record, where the person is asked; `None` if it does not.
+    fn waits(&self, row: &ItemRow) -> Option<Reason> {
+        let is_alone = matches!(self.incoming.join, Join::Alone);
+        // What never got there, and is not on its way, is nobody's loss.
+        let may_be_there = row.version > 0 || !matches!(row.state, ItemState::Ended | ItemState::Refused);
+        match self.gone {
+            Some(Gone { over_at: Some(at), .. }) if self.incoming.source_at < at => Some(Reason::Stale),
+            Some(Gone { over_at: None, said: Some(OnGone::Delete), .. }) => None,
+            Some(Gone { over_at: None, said: Some(OnGone::Keep), .. }) => Some(Reason::DeletionKept),
+            Some(Gone { over_at: None, said: None, .. }) => Some(Reason::InReview),
+            // Where other sources still have it, nothing goes but what only this one said.
+            Some(Gone { over_at: Some(_), .. }) | None => (is_alone && may_be_there).then_some(Reason::InReview),
+        }
     }
 
     /// The item by itself, which the person said is another one: that one holds it.

@@ -1,5 +1,6 @@
 //! The rules of a decision, each as a sentence.
 
+mod asked;
 mod graphs;
 
 use super::{Answers, Incoming, Join, Known, Policy, Window, pair_id, summary};

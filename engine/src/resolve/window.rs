@@ -1,9 +1,10 @@
 //! What is known of the destination around a page, and which of it each record of the page is.
 
 use super::{
-    Answers, Decided, Incoming, Known, Policy,
+    Answers, Decided, Gone, Incoming, Known, OnGone, Policy,
     candidates::{self, Matches},
     case::{Case, is_foreign, set_plan},
+    gone_id,
     matching::View,
     place,
     sleep::is_part,
@@ -14,8 +15,10 @@ use schemas::{
     event::{Candidate, Fate, Reason, Source, Verdict},
     id::ItemId,
     record::Record,
+    time::Instant,
 };
-use std::sync::OnceLock;
+use std::{collections::HashSet, sync::OnceLock};
+use uuid::Uuid;
 
 /// What is known of the destination in the window of a page.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +87,7 @@ impl Window {
             .iter()
             .filter(|it| place(it) != incoming.place())
             .filter(|it| !self.answers.are_different(place(it), incoming.place()))
+            .filter(|it| !incoming.record.deleted || !self.is_gone(policy, it))
             .cloned()
             .collect();
         let is_held = known.row.version >= known.row.planned_version;
@@ -100,9 +104,16 @@ impl Window {
         is_wanted.then_some(Others { sources: rest, at })
     }
 
+    /// Whether a source's record is gone, and the person has not said that what we have of it stays: then it is none
+    /// of those that keep an item.
+    fn is_gone(&self, policy: &Policy<'_>, source: &Source) -> bool {
+        let gone = self.answers.gone(policy.destination, place(source));
+        gone.is_some_and(|it| it.over_at.is_none() && it.said != Some(OnGone::Keep))
+    }
+
     /// Decides about one record of the source.
     pub fn decide(&mut self, policy: &Policy<'_>, incoming: &Incoming) -> Decided {
-        let it = Case { policy, incoming };
+        let it = self.case(policy, incoming);
         if incoming.echo {
             return it.skip(None, Fate::Skipped, Reason::Echo, Vec::new());
         }
@@ -137,7 +148,7 @@ impl Window {
     /// Decides about a record that the source no longer has: its window was read completely, and it was not there.
     pub fn decide_gone(&mut self, policy: &Policy<'_>, incoming: &Incoming) -> Option<Decided> {
         let index = self.position(incoming.item)?;
-        let decided = Case { policy, incoming }.of_gone(&self.known[index]);
+        let decided = self.case(policy, incoming).of_gone(&self.known[index]);
         self.apply(index, &decided);
         Some(decided)
     }
@@ -162,7 +173,7 @@ impl Window {
                 }
         };
         self.known.iter().enumerate().find(|(other, it)| *other != index && !it.row.planned_delete && holds(it))?;
-        let decided = Case { policy, incoming }.of_left(&self.known[index]);
+        let decided = self.case(policy, incoming).of_left(&self.known[index]);
         self.apply(index, &decided);
         Some(decided)
     }
@@ -170,7 +181,7 @@ impl Window {
     /// Decides again about an item of one or more sources, because what others count of its time has changed.
     pub fn decide_again(&mut self, policy: &Policy<'_>, incoming: &Incoming) -> Option<Decided> {
         let index = self.position(incoming.item)?;
-        let decided = Case { policy, incoming }.of_known(&self.known[index]);
+        let decided = self.case(policy, incoming).of_known(&self.known[index]);
         self.apply(index, &decided);
         Some(decided)
     }
@@ -187,10 +198,35 @@ impl Window {
         &self.answers
     }
 
+    /// The questions about deletions that there is nothing to ask about any more: a page that was read then shows the
+    /// record again, or its item is being deleted for another reason before anything was said.
+    #[must_use]
+    pub fn over(&self, policy: &Policy<'_>, incoming: &[Incoming], read_at: Instant) -> Vec<Uuid> {
+        let shown: HashSet<Uuid> = match self.answers.all_gone().next() {
+            Some(_) => {
+                // What was read out of the log again is not shown by this page.
+                let there = incoming.iter().filter(|it| !it.record.deleted && it.read_in.is_none());
+                there.map(|it| gone_id(policy.destination, it.place())).collect()
+            }
+            None => HashSet::new(),
+        };
+        let is_over = |(id, gone): &(Uuid, Gone)| {
+            let is_deleted = || self.get(gone.item).is_some_and(|it| it.row.planned_delete);
+            (read_at > gone.at && shown.contains(id)) || (gone.said.is_none() && is_deleted())
+        };
+        let mut over: Vec<Uuid> = self.answers.all_gone().filter(is_over).map(|it| it.0).collect();
+        over.sort_unstable();
+        over
+    }
+
     /// A row of the window.
     #[must_use]
     pub fn get(&self, item: ItemId) -> Option<&Known> {
         self.position(item).map(|index| &self.known[index])
+    }
+
+    pub(super) fn case<'a>(&self, policy: &'a Policy<'a>, incoming: &'a Incoming) -> Case<'a> {
+        Case { policy, incoming, gone: self.answers.gone(policy.destination, incoming.place()) }
     }
 
     pub(super) fn position(&self, item: ItemId) -> Option<usize> {

@@ -216,7 +216,7 @@ impl Resolve {
                 self.plan(page, destination, &incoming, &decided, seqs).await?
             };
             if planned {
-                self.ask(page, &policy, &known, &incoming, &decided).await?;
+                self.ask(page, &policy, &known, (&incoming, &gone), &decided).await?;
                 crate::failpoint::reached(Self::NAME, "plan");
                 return Ok(Some(decided));
             }

@@ -112,7 +112,8 @@ pub enum Reason {
     Matched,
     /// It is the same thing as another source's record, and the terms of a source forbid to combine the two.
     CombiningForbidden,
-    /// It may be the same thing as another record: the person is asked.
+    /// Only the person can tell, and is asked: whether it is the same thing as another record, or, when the source no
+    /// longer has it, whether our copy is to go too.
     InReview,
     /// A rule of the config leaves it out.
     Filtered,

@@ -54,6 +54,8 @@ pub enum Deletes {
     Keep,
     /// Our copy is deleted, where the destination can.
     Mirror,
+    /// Our copy stays until the person says what is to become of it.
+    Ask,
 }
 
 /// A sync, or its next page, is asked for.

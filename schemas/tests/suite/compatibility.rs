@@ -1,13 +1,15 @@
 //! A schema gets successors that old readers can read, and that can read what old writers wrote.
 
-use crate::check_file;
+use crate::{check_file, file};
 use apache_avro::{
     Schema,
+    reader::datum::GenericDatumReader,
     schema_compatibility::{Compatibility, SchemaCompatibility},
 };
-use schemas::codec::SCHEMAS;
+use schemas::codec::{FRAME_BYTES, SCHEMAS};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::fs;
 
 /// Whether each can read all that the other writes.
 fn are_compatible(one: &Schema, other: &Schema) -> bool {
@@ -32,6 +34,26 @@ fn a_published_version_never_changes() {
         format!("{} {}.v{} {}\n", it.id, it.subject, it.version, hex::encode(Sha256::digest(form)))
     };
     check_file("tests/golden/fingerprints.txt", &SCHEMAS.iter().map(line).collect::<String>());
+}
+
+/// Reads what one version of a schema wrote with another one, as a reader outside of SyncWell does.
+fn read_with(writer: &str, reader: &str, bytes: &[u8]) -> Value {
+    let [writer, reader] = [writer, reader].map(|name| {
+        let found = SCHEMAS.iter().find(|it| format!("{}.v{}", it.subject, it.version) == name).unwrap();
+        Schema::parse_str(found.text).unwrap()
+    });
+    let mut datum = &bytes[FRAME_BYTES..];
+    let reading = GenericDatumReader::builder(&writer).reader_schema(&reader).build().unwrap();
+    Value::try_from(reading.read_value(&mut datum).unwrap()).unwrap()
+}
+
+#[test]
+fn a_reader_that_knows_no_question_of_deletions_takes_it_for_keep() {
+    let hex = fs::read_to_string(file("tests/golden/requested.v2.full.hex")).unwrap();
+    let bytes = hex::decode(hex.split_whitespace().collect::<String>()).unwrap();
+    let deletes = |read: &Value| read["body"]["destinations"][0]["deletes"].clone();
+    assert_eq!(deletes(&read_with("requested.v2", "requested.v2", &bytes)), json!("ask"));
+    assert_eq!(deletes(&read_with("requested.v2", "requested.v1", &bytes)), json!("keep"));
 }
 
 /// Whether the schema of sealed records is compatible with itself after a change to one of its named types.

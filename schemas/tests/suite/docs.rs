@@ -115,7 +115,7 @@ fn units_ranges_and_kinds_of_body_go_together() {
 
 #[test]
 fn the_list_of_reasons_is_that_of_the_schema() {
-    let schema = include_str!("../../avro/resolved.v2.avsc");
+    let schema = include_str!("../../avro/resolved.v3.avsc");
     let all: Vec<String> = schemas::event::Reason::ALL.map(|it| format!("\"{}\"", it.code())).into();
     let squeezed: String = schema.split_whitespace().collect();
     assert!(squeezed.contains(&format!("[{}]", all.join(","))), "{all:?}");

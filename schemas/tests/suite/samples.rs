@@ -110,7 +110,7 @@ fn destination() -> Destination {
         config: Some(config()),
         config_version: 12,
         rule: Rule::Newest,
-        deletes: Deletes::Mirror,
+        deletes: Deletes::Ask,
     }
 }
 

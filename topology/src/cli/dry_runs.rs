@@ -31,7 +31,7 @@ pub struct DryRun {
     #[arg(long, value_parser = ["prioritise_source", "prioritise_destination", "newest"])]
     rule: Option<String>,
     /// What would happen when the source's record is gone. Without it, what happens now.
-    #[arg(long, value_parser = ["keep", "mirror"])]
+    #[arg(long, value_parser = ["keep", "mirror", "ask"])]
     deletes: Option<String>,
     /// As a backfill from then on (RFC 3339): its reads are counted too.
     #[arg(long, value_name = "TIME")]

@@ -45,6 +45,10 @@ pub(super) fn explained(it: &Value) -> String {
         it["version"],
         it["planned_version"],
     )];
+    if it["left"].is_object() {
+        let (sentence, step) = (text(&it["left"], "sentence"), text(&it["left"], "next_step"));
+        lines.push(format!("  {sentence}; what to do: {step}"));
+    }
     if !decision.is_object() {
         lines.push("  it was found there and is not ours: nothing was ever planned for it".into());
         return lines.join("\n");
@@ -109,8 +113,8 @@ pub struct Reviews {
     /// Which question to answer; without one all are listed.
     #[arg(requires = "verdict")]
     id: Option<String>,
-    /// The answer: `same` or `different`.
-    #[arg(value_parser = ["same", "different"])]
+    /// The answer: `same` or `different`; to a question whether something goes, too, `delete` or `keep`.
+    #[arg(value_parser = ["same", "different", "delete", "keep"])]
     verdict: Option<String>,
     #[command(flatten)]
     target: Target,
@@ -139,11 +143,21 @@ fn list(all: &Value, is_json: bool) -> anyhow::Result<()> {
     }
     let rows: Vec<_> = items(all).iter().map(row).collect();
     if rows.is_empty() {
-        print::say("no question: nothing that was read may be two renderings of one thing without being clear");
+        print::say(
+            "no question: nothing that was read may be two renderings of one thing without being clear, and nothing",
+        );
+        print::say("is gone that you want to be asked about");
         return Ok(());
     }
-    print::data(&print::table(&["question", "type", "one", "other", "score", "answer"], &rows));
+    print::data(&print::table(&["question", "asks", "type", "one", "other", "score", "answer"], &rows));
     for it in items(all).iter().filter(|it| it["verdict"].is_null()) {
+        if text(it, "question") == "delete" {
+            let (provider, id) = (text(&it["sides"][0]["source"], "provider"), text(it, "id"));
+            print::say(&format!(
+                "{id}: {provider} no longer has it; say whether what was written goes, too: delete or keep"
+            ));
+            continue;
+        }
         print::say(&format!("{}:", text(it, "id")));
         for line in items(&it["evidence"]).iter().map(evidence) {
             print::say(&line);
@@ -154,15 +168,16 @@ fn list(all: &Value, is_json: bool) -> anyhow::Result<()> {
 
 fn row(it: &Value) -> Vec<String> {
     let side = |number: usize| {
-        let side = &it["sides"][number];
+        let Some(side) = it["sides"].get(number) else { return String::from("-") };
         format!("{} {}", text(&side["source"], "provider"), text(&side["record"]["time"], "start"))
     };
     vec![
         text(it, "id").to_owned(),
+        text(it, "question").to_owned(),
         text(it, "data_type").to_owned(),
         side(0),
         side(1),
-        format!("{:.3}", it["score"].as_f64().unwrap_or(0.0)),
+        it["score"].as_f64().map_or_else(|| String::from("-"), |it| format!("{it:.3}")),
         it["verdict"].as_str().unwrap_or("-").to_owned(),
     ]
 }
@@ -206,4 +221,24 @@ async fn post(config: &Config, target: &Target, path: &str, body: &Value) -> any
         Ok(answered)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::row;
+    use serde_json::json;
+
+    #[test]
+    fn a_question_is_a_line_with_what_it_asks() {
+        let side = json!({"source": {"provider": "strava"}, "record": {"time": {"start": "2026-06-20T06:00:00Z"}}});
+        let of = |question: &str, sides: &[&serde_json::Value], score: Option<f64>| {
+            row(&json!({"id": "1", "question": question, "data_type": "workout", "sides": sides, "score": score}))
+        };
+        let at = "strava 2026-06-20T06:00:00Z";
+        assert_eq!(
+            of("same_record", &[&side, &side], Some(0.5)),
+            ["1", "same_record", "workout", at, at, "0.500", "-"]
+        );
+        assert_eq!(of("delete", &[&side], None), ["1", "delete", "workout", at, "-", "-", "-"]);
+    }
 }

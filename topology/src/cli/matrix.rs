@@ -79,7 +79,10 @@ fn table(said: &Value) -> String {
 
 fn cell(it: &Value) -> String {
     match text(it, "status") {
-        "present" => format!("✓ {}", text(it, "held")),
+        "present" => match it["reason"].as_str() {
+            Some(reason) => format!("✓ {} ({reason})", text(it, "held")),
+            None => format!("✓ {}", text(it, "held")),
+        },
         "on_its_way" => "~".into(),
         _ => text(it, "reason").to_owned(),
     }
@@ -88,7 +91,7 @@ fn cell(it: &Value) -> String {
 /// What can be done about each reason that is told.
 fn steps(said: &Value) -> BTreeMap<&str, &str> {
     let cells = items(&said["things"]).iter().flat_map(|it| items(&it["cells"]));
-    cells.filter(|it| text(it, "status") == "absent").map(|it| (text(it, "reason"), text(it, "next_step"))).collect()
+    cells.filter(|it| it["reason"].is_string()).map(|it| (text(it, "reason"), text(it, "next_step"))).collect()
 }
 
 #[cfg(test)]
@@ -106,6 +109,9 @@ mod tests {
             "things": [{"starts_at": "2026-06-20T06:00:00Z", "cells": [
                 {"status": "present", "held": "source"}, {"status": "on_its_way"},
                 {"status": "absent", "reason": "no_config", "next_step": "sync"},
+            ]}, {"starts_at": "2026-06-19T06:00:00Z", "cells": [
+                {"status": "absent", "reason": "gone", "next_step": "nothing"}, {"status": "on_its_way"},
+                {"status": "present", "held": "ours", "reason": "in_review", "next_step": "answer"},
             ]}],
         });
         let drawn = table(&said);
@@ -113,6 +119,8 @@ mod tests {
             drawn.lines().map(|it| it.split("  ").map(str::trim).filter(|it| !it.is_empty()).collect()).collect();
         assert_eq!(lines[0], ["began at", "strava", "files/a", "files/b"]);
         assert_eq!(lines[2], ["2026-06-20T06:00:00Z", "✓ source", "~", "no_config"]);
-        assert_eq!(steps(&said).into_iter().collect::<Vec<_>>(), [("no_config", "sync")]);
+        assert_eq!(lines[3], ["2026-06-19T06:00:00Z", "gone", "~", "✓ ours (in_review)"]);
+        let steps: Vec<_> = steps(&said).into_iter().collect();
+        assert_eq!(steps, [("gone", "nothing"), ("in_review", "answer"), ("no_config", "sync")]);
     }
 }

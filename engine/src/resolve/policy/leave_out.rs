@@ -1,6 +1,6 @@
 //! The decision that leaves a record out because the person wants it so.
 
-use crate::resolve::{Decided, Incoming, Policy, Window, case::Case};
+use crate::resolve::{Decided, Incoming, Policy, Window};
 use schemas::event::{Fate, Reason};
 
 impl Window {
@@ -8,7 +8,7 @@ impl Window {
     pub fn leave_out(&self, policy: &Policy<'_>, incoming: &Incoming, (rule, reason): (&str, Reason)) -> Decided {
         let by_origin = incoming.origin.as_ref().and_then(|origin| self.position(origin.item));
         let known = by_origin.or_else(|| self.position(incoming.item)).map(|index| &self.known[index].row);
-        let mut decided = Case { policy, incoming }.skip(known, Fate::Skipped, reason, Vec::new());
+        let mut decided = self.case(policy, incoming).skip(known, Fate::Skipped, reason, Vec::new());
         decided.decision.rule = rule.into();
         decided
     }

@@ -4,13 +4,16 @@
 //! connection behind our back, and configs between connections. Services round what they are given, rename it and give
 //! it ids of their own. A round runs every config once, in random order.
 
-use super::super::{Incoming, Join, Joined, Known, MergePolicy, Others, Part, Policy, Window, merge, place, summary};
+use super::super::{
+    Answers, Gone, Incoming, Join, Joined, Known, MergePolicy, OnGone, Others, Part, Policy, Window, gone_id, merge,
+    place, summary,
+};
 use super::{ALL, BY, T0};
 use crate::item::{ItemKey, ItemRow, ItemState, Origin, Partition, Plan, month_of};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use schemas::{
     data_type::DataType,
-    event::{Action, Deletes, Fate, Rule},
+    event::{Action, Deletes, Fate, Reason, Rule},
     id::{ConnectionId, EventId, ItemId, Subject, SyncId},
     record::{self, Body, Record, Span},
     time::Instant,
@@ -47,6 +50,10 @@ struct Graph {
     /// Operations so far.
     n_operations: usize,
     deletes: Deletes,
+    /// What was asked about deletions.
+    gone: BTreeMap<Uuid, Gone>,
+    /// It is later with each run of a config.
+    now: Instant,
 }
 
 fn connection(number: usize) -> ConnectionId {
@@ -134,9 +141,9 @@ impl Graph {
         let pairs = (0..n_places).flat_map(|a| (0..n_places).map(move |b| (a, b)));
         let mut edges: Vec<_> = pairs.filter(|(a, b)| a != b && draw.random_bool(0.6)).collect();
         edges.shuffle(draw);
-        let deletes = if draw.random() { Deletes::Mirror } else { Deletes::Keep };
-        let (origins, events) = (BTreeMap::new(), BTreeMap::new());
-        (Self { places, origins, events, n_events: 0, n_operations: 0, deletes }, edges)
+        let deletes = [Deletes::Mirror, Deletes::Keep, Deletes::Ask][draw.random_range(0..3)];
+        let (origins, events, gone) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        (Self { places, origins, events, n_events: 0, n_operations: 0, deletes, gone, now: T0 }, edges)
     }
 
     /// Notes what is at a destination and not ours, as a look does.
@@ -160,6 +167,7 @@ impl Graph {
     /// One config runs once; how many operations that led to.
     fn run(&mut self, from: usize, to: usize) -> usize {
         self.look(to);
+        self.now.0 += 1_000;
         let ours: BTreeMap<String, bool> = self.places[from]
             .external
             .iter()
@@ -184,6 +192,12 @@ impl Graph {
         self.n_operations - before
     }
 
+    /// What is known of a place, and what the person has said.
+    fn window(&self, to: usize) -> Window {
+        let answers = Answers::default().with_gone(self.gone.iter().map(|(id, it)| (*id, *it)));
+        Window::new(self.places[to].rows.values().cloned().collect()).with_answers(answers)
+    }
+
     fn event(&mut self, record: &Record) -> EventId {
         self.n_events += 1;
         let event = EventId(Uuid::from_u128(self.n_events));
@@ -199,7 +213,7 @@ impl Graph {
             key: key(id),
             hash: format!("{:?}", record.content()),
             projected: Ok(record.clone()),
-            source_at: T0,
+            source_at: self.now,
             origin: self.origins.get(&(from, id.to_owned(), to)).cloned(),
             echo,
             item,
@@ -209,11 +223,14 @@ impl Graph {
             read_in: None,
             record: record.clone(),
         };
-        let mut window = Window::new(self.places[to].rows.values().cloned().collect());
+        let mut window = self.window(to);
         if let Some(others) = window.others(&policy, &incoming) {
             incoming.join = self.join(&policy, &incoming, others);
         }
         let decided = window.decide(&policy, &incoming);
+        for id in window.over(&policy, std::slice::from_ref(&incoming), self.now) {
+            self.gone.entry(id).and_modify(|it| it.over_at = Some(self.now));
+        }
         let decision = &decided.decision;
         if decision.version > 0 || decision.action != Action::Skip || decided.fate == Some(Fate::Skipped) && !echo {
             let origin = Origin {
@@ -224,7 +241,7 @@ impl Graph {
                 month: decision.month.clone(),
                 data_type: DataType::Workout,
                 starts_at: record.time.start,
-                source_at: T0,
+                source_at: self.now,
                 seen_by: BY.1,
             };
             self.origins.insert((from, id.to_owned(), to), origin);
@@ -249,7 +266,7 @@ impl Graph {
             key: key(id),
             hash: String::new(),
             projected: Ok(record.clone()),
-            source_at: T0,
+            source_at: self.now,
             origin: None,
             echo: false,
             item: origin.item,
@@ -259,12 +276,18 @@ impl Graph {
             read_in: None,
             record,
         };
-        let mut window = Window::new(self.places[to].rows.values().cloned().collect());
+        let mut window = self.window(to);
         if let Some(others) = window.others(&policy, &incoming) {
             incoming.join = self.join(&policy, &incoming, others);
         }
-        if let Some(decided) = window.decide_gone(&policy, &incoming) {
-            self.carry_out(to, &decided);
+        let Some(decided) = window.decide_gone(&policy, &incoming) else { return };
+        self.carry_out(to, &decided);
+        if decided.decision.reason == Some(Reason::InReview) {
+            // The person answers at once, one time this and the other time that.
+            let said = if self.gone.len().is_multiple_of(2) { OnGone::Delete } else { OnGone::Keep };
+            let asked = Gone { item: origin.item, at: self.now, said: Some(said), over_at: None };
+            self.gone.insert(gone_id(connection(to), incoming.place()), asked);
+            self.resolve_gone((from, to), id, origin);
         }
     }
 

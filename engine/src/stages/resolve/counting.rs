@@ -30,7 +30,7 @@ impl Resolve {
             let is_its = |it: &&Incoming| {
                 it.item == row.row.key.item || it.origin.as_ref().is_some_and(|of| of.item == row.row.key.item)
             };
-            left.iter().any(|it| is_its(it))
+            left.iter().any(is_its)
         };
         opened.counts(known.rows(), (incoming, policy.by.0), known.answers(), was_of).await
     }
@@ -83,8 +83,9 @@ impl Resolve {
                 continue;
             }
             if it.decision.action != Action::Skip {
-                // It was left alone as it is; now it is not.
-                decided.retain(|of| of.decision.item != it.decision.item || of.key != it.key);
+                // It was left alone as it is; now it is not. What the person is to be asked, they are asked nevertheless.
+                let is_other = |of: &Decided| of.decision.item != it.decision.item || of.key != it.key;
+                decided.retain(|of| is_other(of) || of.decision.reason == Some(Reason::InReview));
             }
             decided.push(it);
         }
