@@ -36,7 +36,9 @@ pub const fn next_step(reason: Reason) -> &'static str {
         Reason::Covered => "nothing: another sync of the same stretch covered it",
         Reason::AttemptsSpent => "sync again once the service is well; an operator can redrive it",
         Reason::Malformed | Reason::Undecodable => "report it: an operator finds it with `syncwell rejects list`",
-        Reason::PayloadExpired => "sync the same stretch again: what was read is no longer kept",
+        Reason::PayloadExpired => {
+            "sync the same stretch again, of every source that has it: what was read is no longer kept"
+        }
         Reason::ProviderRefused => "see what the service said, correct the record at its source, and sync again",
         Reason::NotFound => "sync again: what was to be changed is no longer there",
         Reason::TooManyPages => "sync shorter stretches",

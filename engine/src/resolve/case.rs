@@ -61,8 +61,7 @@ impl Case<'_> {
                 return self.same_content(known, candidates);
             }
             // What the others said is no longer kept: by itself it would take theirs away.
-            Join::Lost if own.is_none() => return self.same_content(known, candidates),
-            Join::Lost => return self.skip(Some(row), Fate::Skipped, Reason::PayloadExpired, candidates),
+            Join::Lost => return self.of_lost(known, candidates),
             Join::Alone | Join::With(_) => {}
         }
         if incoming.projected().is_err() {
@@ -72,6 +71,27 @@ impl Case<'_> {
             return self.same_content(known, candidates);
         }
         self.changed(known, candidates)
+    }
+
+    /// What the other sources said is no longer kept: nothing changes until they are read again.
+    fn of_lost(&self, known: &Known, candidates: Vec<Candidate>) -> Decided {
+        let is_in_it = known.sources.iter().any(|it| place(it) == self.incoming.place());
+        let mut decided = if is_in_it || known.row.version >= known.row.planned_version {
+            self.skip(Some(&known.row), Fate::Skipped, Reason::PayloadExpired, candidates)
+        } else {
+            self.same_content(known, candidates)
+        };
+        // The next reading of any of them is news, unchanged or not: so each is where it can be read again.
+        let unread = |it: &Source| match &self.incoming {
+            own if place(it) == own.place() && !own.record.deleted => own.source(self.policy),
+            _ => it.clone(),
+        };
+        let sources: Vec<Source> =
+            known.sources.iter().map(|it| Source { hash: String::new(), ..unread(it) }).collect();
+        if decided.plan.is_none() && !self.policy.is_again && sources != known.sources {
+            decided.noted = Some((known.summary.clone(), sources));
+        }
+        decided
     }
 
     /// The row was planned with this very content: done, or the same operation again.
@@ -188,7 +208,7 @@ impl Case<'_> {
             // Other sources still have it: what it was made of without this one.
             Join::With(joined) if joined.hash == row.planned_hash => return self.same_content(known, Vec::new()),
             Join::With(_) => return self.changed(known, Vec::new()),
-            Join::Lost => return self.skip(Some(row), Fate::Skipped, Reason::PayloadExpired, Vec::new()),
+            Join::Lost => return self.of_lost(known, Vec::new()),
             Join::Alone => {}
         }
         self.deleted(known)

@@ -2,6 +2,7 @@
 
 mod asked;
 mod graphs;
+mod lost;
 
 use super::{Answers, Incoming, Join, Known, Policy, Window, pair_id, summary};
 use crate::{
