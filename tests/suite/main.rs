@@ -11,6 +11,7 @@ mod deletions;
 mod documents;
 mod dry_runs;
 mod edits;
+mod entities;
 mod faults;
 mod imports;
 mod journal;

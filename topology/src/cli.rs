@@ -6,6 +6,7 @@ mod demo;
 mod developer;
 mod doctor;
 mod dry_runs;
+mod entities;
 mod explain;
 mod import;
 mod jobs;
@@ -124,6 +125,8 @@ pub enum Command {
     Normalize(developer::Normalize),
     /// Says of pairs of canonical records whether they are the same, and why.
     Match(pairs::Pairs),
+    /// Joins uploads of several devices, and says what each device is told and what is kept, as JSON lines.
+    Entities(entities::Entities),
     /// Draws the path of a sync.
     Topology {
         /// JSON instead of a drawing.
@@ -233,6 +236,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Simulate(simulate) => simulate.run(cli.listen).await,
         Command::Normalize(normalize) => normalize.run(),
         Command::Match(pairs) => pairs.run(),
+        Command::Entities(entities) => entities.run(),
         Command::Topology { json } => developer::topology(json).await,
         Command::Topics(topics) => topics.run(&config?).await,
         Command::Schemas(schemas) => schemas.run(&config?).await,

@@ -4,16 +4,18 @@
 //! however often they meet ([`Entity::join`]: commutative, associative, idempotent). [`merge`] is that join for an
 //! upload, and tells what was in conflict. The rules as a table: `docs/devices.md`.
 //!
-//! Reading order: this page, `stamp` (when), `field` (what), `conflict` (what is told).
+//! Reading order: this page, `stamp` (when), `field` (what), `conflict` (what is told), `held` (all of a person's).
 
 mod conflict;
 mod field;
+mod held;
 mod stamp;
 #[cfg(test)]
 mod tests;
 
 pub use conflict::{ConflictDetail, FieldConflict, Resolution, Side, Winner};
 pub use field::{Field, Latest};
+pub use held::{Held, Told, Update, join_all};
 pub use stamp::{Node, Stamp};
 
 use schemas::time::Instant;
@@ -49,6 +51,23 @@ pub enum Kind {
     MealPlans,
 }
 
+impl Kind {
+    /// All of them, in the order of the device protocol.
+    pub const ALL: [Self; 5] = [Self::HealthMetrics, Self::Medications, Self::Meals, Self::Exercises, Self::MealPlans];
+
+    /// Its name in the device protocol.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HealthMetrics => "health_metrics",
+            Self::Medications => "medications",
+            Self::Meals => "meals",
+            Self::Exercises => "exercises",
+            Self::MealPlans => "meal_plans",
+        }
+    }
+}
+
 /// Which entity it is. Two meals of one id on different days are two.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
@@ -56,7 +75,8 @@ pub struct Key {
     pub kind: Kind,
     /// Its id, given by the device that made it.
     pub id: String,
-    /// The day of a meal, as the device wrote it (`2026-05-03`); absent for what is no meal, or has no date.
+    /// The day of a meal, as the device wrote it (`2026-05-03`); absent for what is no meal, or has no date. The
+    /// deletion of a meal without one is of all meals of that id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date: Option<String>,
 }
@@ -91,6 +111,12 @@ pub struct Entity {
     pub deleted: Option<Stamp>,
 }
 
+/// How far ahead of the server's clock a device's may be. Clocks that are set by a network differ by seconds.
+pub const AHEAD_MAX: Duration = Duration::from_secs(60);
+
+/// The name by which a deletion is told.
+const DELETED_AT: &str = "deleted_at";
+
 /// By which an upload is taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admission {
@@ -108,6 +134,14 @@ impl Admission {
     }
 }
 
+impl Upload {
+    /// When any of it was last written, deletions apart.
+    fn written(&self) -> Instant {
+        let fields = self.field_updated_at.iter().filter(|it| self.data.contains_key(it.0));
+        fields.map(|it| *it.1).fold(self.updated_at, Instant::max)
+    }
+}
+
 impl Entity {
     /// An upload of a device (or a write of the server) as a version. Times in the future are clamped here and only
     /// here: what is stored is never clamped again, or joining would depend on when it is done.
@@ -121,7 +155,8 @@ impl Entity {
         Self {
             key: Key { kind, id: upload.id.clone(), date: date(kind, &upload.data) },
             fields: upload.data.iter().map(field).collect(),
-            deleted: upload.deleted_at.map(stamp),
+            // Who sends it as deleted means what it is now: that the row was stamped a moment later is no new write.
+            deleted: upload.deleted_at.map(|at| stamp(upload.written().max(at))),
         }
     }
 
@@ -170,9 +205,14 @@ impl Entity {
     #[must_use]
     pub fn download(&self) -> Upload {
         let last = self.written().max(self.deleted.as_ref());
+        let mut data = self.data();
+        if let Some(date) = self.key.date.as_ref().filter(|_| self.is_deleted()) {
+            // Which of the meals of that id it is.
+            data.insert("date".to_owned(), Value::String(date.clone()));
+        }
         Upload {
             id: self.key.id.clone(),
-            data: self.data(),
+            data,
             updated_at: last.map_or(Instant(0), |it| it.at),
             deleted_at: self.deleted.as_ref().filter(|_| self.is_deleted()).map(|it| it.at),
             field_updated_at: BTreeMap::new(),
@@ -197,26 +237,12 @@ pub struct Merged {
 
 /// Joins an upload to the server's version of the same key.
 ///
-/// A field is in conflict if the two differ and the server's was written after `since`, what the device had seen of
-/// the server (its `last_sync_at`); before that, the device knew what it overwrote. Without `since` all that differ
-/// are.
+/// A field (or the deletion, `deleted_at`) is in conflict if the two differ and it `is_news` to the device: the server
+/// learned of it after what the device had seen (its `last_sync_at`); before that, the device knew what it overwrote.
+/// Who overwrites what it wrote itself knew it, too.
 #[must_use]
-pub fn merge(server: &Entity, client: &Entity, since: Option<Instant>) -> Merged {
+pub fn merge(server: &Entity, client: &Entity, is_news: &dyn Fn(&str) -> bool) -> Merged {
     let entity = server.clone().join(client.clone());
-    let conflict = conflict::find(server, client, &entity, since);
+    let conflict = conflict::find(server, client, &entity, is_news);
     Merged { entity, conflict }
-}
-
-/// All entities of two sets, those of one key joined: meals of one id on different days stay two.
-#[must_use]
-pub fn join_all(a: impl IntoIterator<Item = Entity>, b: impl IntoIterator<Item = Entity>) -> BTreeMap<Key, Entity> {
-    let mut all: BTreeMap<Key, Entity> = BTreeMap::new();
-    for it in a.into_iter().chain(b) {
-        let joined = match all.remove(&it.key) {
-            Some(known) => known.join(it),
-            None => it,
-        };
-        all.insert(joined.key.clone(), joined);
-    }
-    all
 }

@@ -1,7 +1,6 @@
 //! What was in conflict, as a device is told.
 
-use super::{Entity, Field, Kind, Stamp, field::canonical, rule};
-use schemas::time::Instant;
+use super::{DELETED_AT, Entity, Field, Kind, Stamp, field::canonical, rule};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -76,25 +75,28 @@ pub(super) fn find(
     server: &Entity,
     client: &Entity,
     joined: &Entity,
-    since: Option<Instant>,
+    is_news: &dyn Fn(&str) -> bool,
 ) -> Option<ConflictDetail> {
     if server.key != client.key {
         return None;
     }
-    let is_news = |stamp: Option<&Stamp>| stamp.is_some_and(|it| since.is_none_or(|since| it.at > since));
     let names: BTreeSet<&String> = server.fields.keys().chain(client.fields.keys()).collect();
     let mut fields: Vec<FieldConflict> = Vec::new();
     for name in names {
         // A field that only one of the two has is no conflict: nothing is lost.
         if let (Some(ours), Some(theirs), Some(both)) =
             (server.fields.get(name), client.fields.get(name), joined.fields.get(name))
-            && is_news(ours.written())
+            && is_news(name)
+            && !is_own(ours.written(), theirs.written())
             && canonical(&ours.value()) != canonical(&theirs.value())
         {
             fields.push(of_field(name, ours, theirs, both));
         }
     }
-    if server.is_deleted() != client.is_deleted() && is_news(server.written().max(server.deleted.as_ref())) {
+    // Beside a deletion any write is a change.
+    let is_change = is_news(DELETED_AT) || (!server.is_deleted() && server.fields.keys().any(|it| is_news(it)));
+    let (ours, theirs) = (server.written().max(server.deleted.as_ref()), client.written().max(client.deleted.as_ref()));
+    if server.is_deleted() != client.is_deleted() && is_change && !is_own(ours, theirs) {
         fields.push(of_deletion(server, client, joined));
     }
     if fields.is_empty() {
@@ -109,6 +111,11 @@ pub(super) fn find(
     };
     let (entity_id, entity_type) = (server.key.id.clone(), server.key.kind);
     Some(ConflictDetail { entity_id, entity_type, client_version, server_version, resolution, fields })
+}
+
+/// Whether a device overwrites what it wrote itself, and so knew.
+fn is_own(ours: Option<&Stamp>, theirs: Option<&Stamp>) -> bool {
+    ours.zip(theirs).is_some_and(|(ours, theirs)| ours.node == theirs.node && theirs >= ours)
 }
 
 fn of_field(name: &str, ours: &Field, theirs: &Field, both: &Field) -> FieldConflict {
@@ -131,6 +138,6 @@ fn of_deletion(server: &Entity, client: &Entity, joined: &Entity) -> FieldConfli
         Some(Side { value, written: deleted.or(written).cloned() })
     };
     let winner = if joined.is_deleted() == server.is_deleted() { Winner::Server } else { Winner::Client };
-    let field = "deleted_at".to_owned();
+    let field = DELETED_AT.to_owned();
     FieldConflict { field, client: side(client), server: side(server), winner, rule: rule::DELETED }
 }

