@@ -120,7 +120,9 @@ fn a_meal_that_is_deleted_without_its_day_is_deleted_on_every_day() {
         [dinner("phone", 1, "2026-05-03"), dinner("phone", 2, "2026-05-04"), gone, dinner("watch", 30, "2026-05-05")];
     for order in [[0, 1, 2, 3], [2, 3, 1, 0]] {
         let mut held = Held::default();
-        order.map(|it| send(&mut held, all[it].clone(), None, 40));
+        for it in order {
+            send(&mut held, all[it].clone(), None, 40);
+        }
         let stored: Vec<_> = held.entities().map(|it| (it.key.date.as_deref(), it.is_deleted())).collect();
         let expected =
             [(None, true), (Some("2026-05-03"), true), (Some("2026-05-04"), true), (Some("2026-05-05"), false)];
