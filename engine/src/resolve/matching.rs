@@ -30,7 +30,7 @@ use std::cmp::Ordering;
 pub(super) use view::View;
 
 /// Version of what [`compare`] says; raised when it would say something else of the same two records.
-pub const MATCH_VERSION: i32 = 2;
+pub const MATCH_VERSION: i32 = 3;
 
 /// Compares two records. Symmetric to the last bit; never a panic, never NaN, in linear time.
 ///

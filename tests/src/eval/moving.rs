@@ -109,10 +109,10 @@ pub(crate) fn two_devices(dice: &mut Dice) -> Vec<Pair> {
     let [watch, other, chest, phone] = &records;
     let bare = passed_on(phone, "strava", &[Change::NoStreams]);
     vec![
-        Pair::same(watch, other),
+        Pair::by_two_sensors(watch, other),
         Pair::same(watch, phone),
         Pair::same(other, phone),
-        Pair::same(watch, chest),
+        Pair::by_two_sensors(watch, chest),
         Pair::same(watch, &bare),
     ]
 }
@@ -127,7 +127,7 @@ pub(crate) fn wrong_clocks(dice: &mut Dice) -> Vec<Pair> {
     let off = Device { clock: wrong, provider: "wahoo", name: "ELEMNT", ..Device::watch(dice) };
     let records = [&watch, &off].map(|it| it.record(dice, &bout));
     let copy = passed_on(&records[0], "strava", &[Change::NoTrack]);
-    vec![Pair::same(&records[0], &records[1]), Pair::same(&copy, &records[1])]
+    vec![Pair::by_two_sensors(&records[0], &records[1]), Pair::by_two_sensors(&copy, &records[1])]
 }
 
 /// Pauses: told by one, left out by the other.
@@ -211,7 +211,7 @@ pub(crate) fn triathletes(dice: &mut Dice) -> Vec<Pair> {
     let mut pairs = all_different(&records);
     for (index, leg) in records.iter().enumerate() {
         pairs.push(Pair::different(&whole, leg));
-        pairs.push(Pair::same(leg, &others[index]));
+        pairs.push(Pair::by_two_sensors(leg, &others[index]));
         pairs.extend((0..others.len()).filter(|it| *it != index).map(|it| Pair::different(leg, &others[it])));
     }
     pairs.push(Pair::same(&whole, &copy));
@@ -242,6 +242,6 @@ pub(crate) fn travellers(dice: &mut Dice) -> Vec<Pair> {
     let mut second = Device::watch(dice);
     second.provider = "wahoo";
     let second = passed_on(&second.record(dice, &bout), "wahoo", &[later]);
-    pairs.push(Pair::same(&record, &second));
+    pairs.push(Pair::by_two_sensors(&record, &second));
     pairs
 }

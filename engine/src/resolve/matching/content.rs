@@ -4,7 +4,7 @@ use super::{
     evidence::{Case, Figures, Verdict, grain, line, nearness},
     facts::Facts,
     sport::{Kinship, is_indoors},
-    streams::{self, Together, Tracks},
+    streams::{self, Hearts, Together, Tracks},
 };
 
 /// How the clocks of two records are read.
@@ -24,6 +24,8 @@ pub(super) enum Clock {
 /// Over how many moments two hearts must differ, and by how much on average, to be those of two people.
 const HEARTS_MIN: usize = 10;
 const HEARTS_APART: f64 = 9.0;
+/// What it costs to say that a sensor failed at times.
+const FAILING: f64 = 1.0;
 /// Grains in which lengths are told, s.
 const LENGTH_GRAINS: [f64; 3] = [300.0, 60.0, 1.0];
 /// Grains in which distances are told, m.
@@ -210,13 +212,15 @@ fn streams(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
     }
     let hearts = shifts.iter().filter_map(|it| streams::heart_rates(a.view, b.view, *it));
     if let Some((it, weight)) = best(hearts, |it| heart_rate(it, clock)) {
-        case.add("heart_rate", weight, told(it, "/min"));
+        case.add("heart_rate", weight, hearts_told(&it, clock));
         exact += if weight >= 3.0 { 2 } else { 0 };
-        if clock == Clock::Same && it.n >= HEARTS_MIN && it.apart > HEARTS_APART {
-            // Another heart, or a sensor that fails: two people may run side by side and share an account.
+        let is_another = it.all.n >= HEARTS_MIN && it.all.apart > HEARTS_APART;
+        if clock == Clock::Same && is_another && but_for_failures(&it, clock).is_none() {
+            // Another heart, or a sensor that failed for most of it: two people may run side by side and share an
+            // account.
             case.at_most(Verdict::Ask);
         }
-        is_other_heart = clock != Clock::Same && it.n >= HEARTS_MIN && weight < -1.0;
+        is_other_heart = clock != Clock::Same && it.all.n >= HEARTS_MIN && weight < -1.0;
     }
     if let Some((it, weight, figures)) = tracks {
         case.add("track", weight, figures);
@@ -251,7 +255,33 @@ fn best<T: Copy>(all: impl Iterator<Item = T>, weight: impl Fn(&T) -> f64) -> Op
     all.map(|it| (it, weight(&it))).max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
-fn heart_rate(it: &Together, clock: Clock) -> f64 {
+/// Where both sensors work, if one of them fails at times: on a wrist it takes steps for beats for some minutes, and is
+/// far off then, and right before and after. Another heart is another all along, and near this one by chance only: then
+/// it is near seldom, and not very.
+#[expect(clippy::cast_precision_loss, reason = "at most as many as a view has moments")]
+fn but_for_failures(it: &Hearts, clock: Clock) -> Option<Together> {
+    let (share_min, apart_max) = match clock {
+        Clock::Same => (0.5, 3.2),
+        Clock::Shifted { .. } => (0.7, 2.3),
+    };
+    let is_one = |near: &Together| near.n >= HEARTS_MIN && near.n < it.all.n && near.apart <= apart_max;
+    it.near.filter(|near| is_one(near) && near.n as f64 >= share_min * it.all.n as f64)
+}
+
+/// The heart rates as they are, or but for where a sensor failed, which is seldom.
+fn heart_rate(it: &Hearts, clock: Clock) -> f64 {
+    let failing = but_for_failures(it, clock).map_or(f64::NEG_INFINITY, |near| of_heart(&near, clock) - FAILING);
+    failing.max(of_heart(&it.all, clock))
+}
+
+fn hearts_told(it: &Hearts, clock: Clock) -> Figures {
+    match but_for_failures(it, clock).filter(|near| of_heart(near, clock) - FAILING > of_heart(&it.all, clock)) {
+        Some(near) => Figures::Failing { apart: near.apart, n: near.n, of: it.all.n },
+        None => told(it.all, "/min"),
+    }
+}
+
+fn of_heart(it: &Together, clock: Clock) -> f64 {
     // A level line correlates with nothing.
     let changes = it.spread >= 3.0;
     match clock {

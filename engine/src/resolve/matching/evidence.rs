@@ -52,6 +52,12 @@ pub(super) enum Figures {
         unit: &'static str,
         n: usize,
     },
+    /// Heart rates but for where a sensor failed.
+    Failing {
+        apart: f64,
+        n: usize,
+        of: usize,
+    },
     Tracks {
         apart_m: f64,
         course_m: Option<f64>,
@@ -77,6 +83,12 @@ impl fmt::Display for Figures {
             Self::One(before, value, after) => write!(f, "{before} {} {after}", Short(value)),
             Self::Together { correlation, apart, unit, n } => {
                 write!(f, "correlation {correlation:.2}, {apart:.1} {unit} apart, at {n} moments")
+            }
+            Self::Failing { apart, n, of } => {
+                write!(
+                    f,
+                    "{apart:.1} /min apart at {n} of {of} moments, far at the others, as if a sensor failed there"
+                )
             }
             Self::Tracks { apart_m, course_m, n } => {
                 write!(f, "{apart_m:.0} m apart at the same moment")?;

@@ -22,6 +22,18 @@ pub(super) struct Together {
     pub n: usize,
 }
 
+/// How two heart rates run together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Hearts {
+    /// At all moments.
+    pub all: Together,
+    /// At those moments alone at which they differ by no more than two sensors of one heart do.
+    pub near: Option<Together>,
+}
+
+/// Two sensors that work differ by no more than this at a moment, beats per minute.
+const SENSORS_APART_MAX: f64 = 8.0;
+
 /// How two tracks run together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tracks {
@@ -37,13 +49,22 @@ pub(super) struct Tracks {
 }
 
 /// Two heart rates, `b` set earlier by `shift` ms.
-pub(super) fn heart_rates(a: &View, b: &View, shift: i64) -> Option<Together> {
-    together(a, &a.heart_rate, b, &b.heart_rate, shift)
+pub(super) fn heart_rates(a: &View, b: &View, shift: i64) -> Option<Hearts> {
+    let (mut sums, mut near) = (Sums::default(), Sums::default());
+    each_pair(a, &a.heart_rate, b, &b.heart_rate, shift, |x, y| {
+        sums.add(x, y);
+        if (x - y).abs() <= SENSORS_APART_MAX {
+            near.add(x, y);
+        }
+    });
+    Some(Hearts { all: sums.together()?, near: near.together() })
 }
 
 /// Two speeds, `b` set earlier by `shift` ms.
 pub(super) fn speeds(a: &View, b: &View, shift: i64) -> Option<Together> {
-    together(a, &a.speed, b, &b.speed, shift)
+    let mut sums = Sums::default();
+    each_pair(a, &a.speed, b, &b.speed, shift, |x, y| sums.add(x, y));
+    sums.together()
 }
 
 /// A view of longer steps beside one of shorter ones: where in the other each of its moments is. As each step divides the
@@ -89,19 +110,18 @@ impl<'a> Beside<'a> {
     }
 }
 
-fn together(a: &View, of_a: &[f64], b: &View, of_b: &[f64], shift: i64) -> Option<Together> {
+/// Calls `take` with what two columns say at one moment, NaN where one says nothing.
+fn each_pair(a: &View, of_a: &[f64], b: &View, of_b: &[f64], shift: i64, mut take: impl FnMut(f64, f64)) {
     if of_a.is_empty() || of_b.is_empty() {
-        return None;
+        return;
     }
-    let beside = Beside::new(a, b, shift)?;
+    let Some(beside) = Beside::new(a, b, shift) else { return };
     let (of_long, of_short) = if beside.is_first_long { (of_a, of_b) } else { (of_b, of_a) };
-    let mut sums = Sums::default();
     for (moment, value) in of_long.iter().enumerate() {
         if let Some(index) = beside.index(moment) {
-            sums.add(*value, beside.at(of_short, index));
+            take(*value, beside.at(of_short, index));
         }
     }
-    sums.together()
 }
 
 #[derive(Default)]

@@ -116,6 +116,26 @@ fn a_zone_error_needs_content_that_agrees_exactly() {
 }
 
 #[test]
+fn a_sensor_that_fails_for_a_while_is_no_other_heart() {
+    let it = tracked(T0, 0.0, 1.0);
+    // Another device: its own distance and energy, and steps taken for beats from one second on to another.
+    let failing = |from: usize, to: usize| {
+        with(it.clone(), |it| {
+            it.distance_m = Some(8_520.0);
+            it.streams.heart_rate.0[from..to].iter_mut().for_each(|it| *it += 25.0);
+        })
+    };
+    check(&it, &failing(800, 1_900), Verdict::Same);
+    check(&it, &later(failing(800, 1_400), 5 * HOUR), Verdict::Same);
+    // For most of it, and all along: that may be another heart.
+    check(&it, &failing(300, 2_200), Verdict::Ask);
+    check(&it, &failing(0, 2_618), Verdict::Ask);
+    let told = compare(&it, &failing(800, 1_900)).evidence;
+    let told = told.iter().find(|it| it.feature == "heart_rate").map(|it| it.detail.clone()).unwrap_or_default();
+    assert!(told.contains("as if a sensor failed"), "{told}");
+}
+
+#[test]
 fn a_commute_is_never_the_way_back() {
     let (there, mut back) = (tracked(T0, 0.0, 1.0), tracked(T0 + 9 * HOUR, 0.6, -1.0));
     back.time.end.0 += 14_000;
@@ -216,7 +236,7 @@ fn what_is_no_record_of_that_time_is_different() {
     let it = run(T0, 3_600, 10_000.0);
     check(&it, &Record { deleted: true, ..it.clone() }, Verdict::Different);
     check(&it, &Record { is_daily_total: true, ..it.clone() }, Verdict::Different);
-    assert_eq!(MATCH_VERSION, 2);
+    assert_eq!(MATCH_VERSION, 3);
 }
 
 #[test]
