@@ -36,7 +36,8 @@ pub(super) fn of(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, kin: Kinship, cl
     sport(case, kin, clock);
     // How much of the content agrees so exactly that habit does not explain it.
     let figures = length(case, a, b, clock) + distance(case, a, b, clock);
-    let told = figures + counts(case, a, b, clock);
+    let (counted, has_counts) = counts(case, a, b, clock);
+    let told = figures + counted;
     let exact = told + streams(case, a, b, clock);
     match clock {
         Clock::Same => {
@@ -54,6 +55,9 @@ pub(super) fn of(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, kin: Kinship, cl
             _ if !is_tight && exact == told => Verdict::Different,
             1 => Verdict::Ask,
             2 if kin == Kinship::Other => Verdict::Ask,
+            // A copy without streams has the other's length and distance, and its counts, if it tells any: who rides to
+            // work and back has some of these equal now and then.
+            _ if exact == told && told < 3 && (figures < 2 || has_counts) => Verdict::Ask,
             _ => Verdict::Same,
         }),
     }
@@ -158,20 +162,24 @@ fn distance(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 
 }
 
 /// Energy, steps, and heart rates told as one number: devices guess them differently, copies tell them exactly.
-fn counts(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
-    let mut exact = 0;
+///
+/// How many agree exactly, and whether there are any to compare.
+fn counts(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> (u32, bool) {
+    let (mut exact, mut has_any) = (0, false);
     if let (Some(of_a), Some(of_b)) = (a.energy, b.energy) {
         let (apart, greater) = ((of_a - of_b).abs(), of_a.max(of_b));
         let near = nearness(apart, (0.08 * greater).max(5.0), 1.0, 0.5, 2.5).max(-0.5);
         let weight = if clock == Clock::Same { near.min(0.8) } else { near };
         case.add("energy", weight, Figures::Two(of_a, of_b, "kcal"));
         exact += u32::from(near >= 2.0 && apart <= 1.0);
+        has_any = true;
     }
     if let (Some(of_a), Some(of_b)) = (a.steps, b.steps) {
         let near = nearness((of_a - of_b).abs(), (0.03 * of_a.max(of_b)).max(20.0), 1.0, 0.5, 3.0);
         let weight = if clock == Clock::Same { near.clamp(-0.5, 0.8) } else { near.max(-2.0) };
         case.add("steps", weight, Figures::Two(of_a, of_b, ""));
         exact += u32::from(near >= 2.0 && (of_a - of_b).abs() <= 1.0);
+        has_any = true;
     }
     let have_streams = !a.view.heart_rate.is_empty() && !b.view.heart_rate.is_empty();
     if let (Some(of_a), Some(of_b), false) = (a.heart_rate_mean, b.heart_rate_mean, have_streams) {
@@ -186,9 +194,10 @@ fn counts(case: &mut Case, a: &Facts<'_>, b: &Facts<'_>, clock: Clock) -> u32 {
             let weight = nearness((of_a - of_b).abs(), 6.0, 1.0, 0.5, 1.8).max(-1.5);
             case.add("heart_rate_max", weight, Figures::Two(of_a, of_b, "/min"));
             exact += u32::from(apart <= 0.5 && (of_a - of_b).abs() <= 0.5);
+            has_any = true;
         }
     }
-    exact
+    (exact, has_any)
 }
 
 /// Streams, on the clock as it is read and with the starts laid on each other; whichever fits better counts.

@@ -145,6 +145,23 @@ fn a_commute_is_never_the_way_back() {
 }
 
 #[test]
+fn a_ride_to_work_and_one_back_that_have_two_figures_in_common_are_not_one() {
+    let told = |it: Record, energy: f64, heart_rate: (f64, f64)| {
+        with(it, |it| {
+            it.energy_kcal = Some(energy);
+            (it.heart_rate_mean, it.heart_rate_max) = (Some(heart_rate.0), Some(heart_rate.1));
+        })
+    };
+    // Both told to the minute, ten hours apart; distance and heart rates are equal, or all but one second and one metre.
+    let there = told(run(T0, 1_620, 8_290.0), 236.0, (126.0, 150.0));
+    check(&there, &told(run(T0 + 10 * HOUR, 1_680, 8_290.0), 247.0, (126.0, 150.0)), Verdict::Ask);
+    let there = told(run(T0, 1_296, 5_831.0), 166.0, (119.0, 137.0));
+    check(&there, &told(run(T0 + 10 * HOUR, 1_297, 5_832.0), 179.0, (120.0, 136.0)), Verdict::Ask);
+    // A copy in another zone has them all.
+    check(&there, &later(there.clone(), 10 * HOUR), Verdict::Same);
+}
+
+#[test]
 fn pauses_may_be_counted_by_one_and_not_by_the_other() {
     let paused = with(run(T0, 4_500, 10_020.0), |it| it.moving_ms = Some(3_600_000));
     check(&paused, &run(T0, 3_600, 10_020.0), Verdict::Same);
