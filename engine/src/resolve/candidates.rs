@@ -40,12 +40,8 @@ pub(super) fn matches(
         let summary = &known[index].summary;
         Viewed::new(summary, views[index].get_or_init(|| View::of(summary)))
     };
-    // What fits is then put into words.
-    let mut fits: Vec<(usize, Match)> = near
-        .map(|(index, _)| (index, viewed(index)))
-        .filter(|(_, known)| it.verdict(*known) != Verdict::Different)
-        .map(|(index, known)| (index, it.compare(known)))
-        .collect();
+    let mut fits: Vec<(usize, Match)> =
+        near.filter_map(|(index, _)| Some((index, it.may_be(viewed(index))?))).collect();
     fits.sort_by(|a, b| {
         let by_item = || known[a.0].row.key.item.cmp(&known[b.0].row.key.item);
         b.1.verdict.cmp(&a.1.verdict).then(b.1.score.total_cmp(&a.1.score)).then_with(by_item)

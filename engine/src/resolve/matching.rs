@@ -58,9 +58,10 @@ impl<'a> Viewed<'a> {
         case(self, other).into_match()
     }
 
-    /// Its verdict alone, without putting the evidence into words.
-    pub(super) fn verdict(self, other: Self) -> Verdict {
-        case(self, other).verdict()
+    /// The same, if they may be one: the evidence of others is not put into words.
+    pub(super) fn may_be(self, other: Self) -> Option<Match> {
+        let case = case(self, other);
+        (case.verdict() != Verdict::Different).then(|| case.into_match())
     }
 }
 
