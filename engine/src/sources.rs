@@ -104,8 +104,8 @@ impl<'a> Sources<'a> {
     ) -> Result<Option<Counts>, Unreachable> {
         let is_there = |it: &&Known| !it.row.planned_delete && is_cut(&it.summary);
         let rows: Vec<&Known> = rows.iter().filter(is_there).collect();
-        let owner = |it: &Known| if is_foreign(&it.row) { None } else { it.sources.first().map(|it| it.connection) };
-        if rows.iter().all(|it| owner(it) == rows.first().and_then(|it| owner(it))) {
+        let Some(first) = rows.first() else { return Ok(None) };
+        if rows.iter().all(|it| who_counted(it) == who_counted(first)) {
             return Ok(None);
         }
         let here: HashMap<(ConnectionId, &str, DataType), &Incoming> =
@@ -217,6 +217,12 @@ fn of_one_sleep(sources: Vec<Source>, records: Vec<Record>) -> (Vec<Source>, Vec
     }
     let both = sources.into_iter().zip(records).enumerate();
     both.filter(|(place, it)| *place == 0 || is_in(&it.1, from, to)).map(|it| it.1).unzip()
+}
+
+/// The connection that a row's record came from, and the device there; `None` of what is not ours.
+fn who_counted(it: &Known) -> Option<(ConnectionId, Option<&str>)> {
+    let source = it.sources.first().filter(|_| !is_foreign(&it.row))?;
+    Some((source.connection, it.summary.origin.device.as_deref()))
 }
 
 /// A record's place in the person's priorities.

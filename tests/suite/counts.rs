@@ -97,6 +97,36 @@ async fn counts_that_are_cut_differently_come_to_the_union_whoever_comes_first()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_phone_and_a_watch_in_one_export_count_each_second_once() -> Result<()> {
+    let steps = |device: &str, from: &str, to: &str, count: u32| {
+        let time = |of_day: &str| format!("2026-06-20 {of_day}:00 +0200");
+        format!(
+            "<Record type=\"HKQuantityTypeIdentifierStepCount\" sourceName=\"{device}\" device=\"&lt;&lt;HKDevice: 0x1&gt;, \
+             name:{device}, manufacturer:Apple Inc., model:{device}, hardware:{device}1,1, software:1&gt;\" unit=\"count\" \
+             value=\"{count}\" startDate=\"{}\" endDate=\"{}\"/>",
+            time(from),
+            time(to)
+        )
+    };
+    let export = [
+        steps("iPhone", "09:00", "09:47", 900),
+        steps("iPhone", "12:00", "12:30", 300),
+        steps("Watch", "09:00", "09:10", 400),
+        steps("Watch", "09:10", "09:50", 800),
+    ]
+    .concat();
+    let export =
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><HealthData locale=\"en_US\">{export}</HealthData>");
+    let mut world = World::new().await?;
+    let status = world.import(("export.xml", export.as_bytes()), &["files"]).await?;
+    assert_eq!(told(&status), "done; files: 4 created");
+    let held = held(&world).await?;
+    let counted: Vec<f64> = held.iter().map(|it| it.2).filter(|it| *it > 0.0).collect();
+    assert_eq!(counted, [400.0, 800.0, 300.0], "the watch, and the phone when that was not worn: {held:?}");
+    world.is_at_rest().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_counted_elsewhere_is_explained_and_comes_back_when_that_is_gone() -> Result<()> {
     let mut world = band_and_phone().await?;
     for user in [USER, BAND] {

@@ -58,13 +58,13 @@ pub fn is_cut(record: &Record) -> bool {
 }
 
 impl Counts {
-    /// Of these records; `None` if all are of one connection: what a source says alone stays as it says it. The order of
-    /// the records makes no difference. Two that the person called different do not take from each other: both stay whole.
+    /// Of these records; `None` if all are of one device of one connection: what a source says alone stays as it says it.
+    /// The order of the records makes no difference. Two that the person called different do not take from each other: both
+    /// stay whole.
     #[must_use]
     pub fn new(all: &[Counted], answers: &Answers) -> Option<Self> {
-        let connection = |it: &Counted| it.place.as_ref().map(|place| place.0);
-        let first = connection(all.first()?);
-        if all.iter().all(|it| connection(it) == first) {
+        let first = source(all.first()?);
+        if all.iter().all(|it| source(it) == first) {
             return None;
         }
         let apart = apart(all, answers);
@@ -145,6 +145,11 @@ impl Counts {
     fn left(&self, data_type: DataType, source: &Source) -> Option<&Left> {
         self.0.get(&(data_type, source.connection, source.key.clone()))
     }
+}
+
+/// Who counted: a connection, and a device there.
+fn source(it: &Counted) -> Option<(ConnectionId, Option<&str>)> {
+    it.place.as_ref().map(|place| (place.0, it.record.origin.device.as_deref()))
 }
 
 /// Those of which the person said that one is another than one beside it.
