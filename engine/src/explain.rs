@@ -194,11 +194,7 @@ async fn rederive(
     }
     let destination = row.key.partition.destination;
     let mut opened = Sources::new(&*store.log, (contents, people), subject, destination);
-    let mut records = Vec::with_capacity(sources.len());
-    for it in sources {
-        let Some(record) = opened.record(it).await? else { return Ok(Rederived::NotKept) };
-        records.push(record);
-    }
+    let Some(records) = opened.records(sources).await? else { return Ok(Rederived::NotKept) };
     let counts = if is_cut(&known.summary) {
         let beside = beside((store, contents), subject, known).await?;
         let reviews = people.reviews(subject).await?;

@@ -73,6 +73,19 @@ impl<'a> Sources<'a> {
         Ok(Some(as_wanted(policies, &found, way).into_owned()))
     }
 
+    /// The records that these sources had, in their order; `None` if one of them is no longer kept.
+    ///
+    /// # Errors
+    /// When the log cannot be reached.
+    pub(crate) async fn records(&mut self, sources: &[Source]) -> Result<Option<Vec<Record>>, Unreachable> {
+        let mut records = Vec::with_capacity(sources.len() + 1);
+        for it in sources {
+            let Some(record) = self.record(it).await? else { return Ok(None) };
+            records.push(record);
+        }
+        Ok(Some(records))
+    }
+
     /// What the config between a connection and the destination says; nothing if there is none.
     async fn policies(&mut self, connection: ConnectionId) -> Result<&Policies, Unreachable> {
         if !self.policies.contains_key(&connection) {

@@ -6,10 +6,7 @@ use crate::{
     resolve::{Counts, Decided, Incoming, Join, Known, Window, is_cut, is_foreign},
     sources::Sources,
 };
-use schemas::{
-    event::{Action, Reason, Source},
-    record::Record,
-};
+use schemas::event::{Action, Reason};
 
 impl Resolve {
     /// What each record of counts around the page is to hold beside the others; `None` where one source alone counts.
@@ -58,7 +55,7 @@ impl Resolve {
             .cloned()
             .collect();
         for row in others {
-            let Some(records) = records_of(&row.sources, opened).await? else { continue };
+            let Some(records) = opened.records(&row.sources).await? else { continue };
             let joined = opened.join(provider, (row.sources.clone(), records.clone()), Some(counts)).await?;
             let (Some(source), Some(record)) = (row.sources.first(), records.into_iter().next()) else { continue };
             if joined.hash == row.row.planned_hash {
@@ -91,14 +88,4 @@ impl Resolve {
         }
         Ok(())
     }
-}
-
-/// The records of an item's sources; `None` if one is no longer kept.
-async fn records_of(sources: &[Source], opened: &mut Sources<'_>) -> Result<Option<Vec<Record>>, Unreachable> {
-    let mut records = Vec::with_capacity(sources.len());
-    for it in sources {
-        let Some(record) = opened.record(it).await? else { return Ok(None) };
-        records.push(record);
-    }
-    Ok(Some(records))
 }

@@ -87,14 +87,10 @@ impl Resolve {
             None if counts.is_some_and(|it| it.cuts(incoming, policy)) => (Vec::new(), 0),
             None => return Ok(()),
         };
-        let mut records = Vec::with_capacity(sources.len() + 1);
-        for it in &sources {
-            let Some(record) = opened.record(it).await? else {
-                incoming.join = Join::Lost;
-                return Ok(());
-            };
-            records.push(record);
-        }
+        let Some(mut records) = opened.records(&sources).await? else {
+            incoming.join = Join::Lost;
+            return Ok(());
+        };
         if !incoming.record.deleted {
             let at = at.min(sources.len());
             sources.insert(at, incoming.source(policy));
