@@ -18,10 +18,7 @@ use std::{
     thread::Thread,
     time::Duration,
 };
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{Notify, watch};
 
 /// How long a member waits to be given its partitions before it goes on without.
 const JOIN_MAX: Duration = Duration::from_secs(15);
@@ -38,6 +35,27 @@ pub(super) struct Shared {
     /// Set when the member must be made anew, with the reason.
     failed: Mutex<Option<String>>,
     stop: AtomicBool,
+    /// Whether the registry is being asked.
+    is_asking: AtomicBool,
+}
+
+/// The one question to the registry that is under way. It is over before the member hears of it: who is woken, and must
+/// ask again, may.
+struct Asking(Arc<Shared>);
+
+impl Asking {
+    /// `None` while another one is under way.
+    fn begin(shared: &Arc<Shared>) -> Option<Self> {
+        let is_free = !shared.is_asking.swap(true, Ordering::AcqRel);
+        is_free.then(|| Self(shared.clone()))
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.is_asking.store(false, Ordering::Release);
+        self.0.news.notify_one();
+    }
 }
 
 impl Shared {
@@ -79,8 +97,6 @@ pub(super) struct Member {
     registry: Arc<Registry>,
     thread: Thread,
     stage: watch::Receiver<Stage>,
-    /// What the registry is being asked.
-    asking: Option<JoinHandle<()>>,
 }
 
 impl fmt::Debug for Member {
@@ -118,7 +134,7 @@ impl Member {
         let thread = spawned.thread().clone();
         // From here on, dropping it ends the thread.
         let joined = stage.clone();
-        let member = Self { shared, registry, thread, stage: joined, asking: None };
+        let member = Self { shared, registry, thread, stage: joined };
         let waited = tokio::time::timeout(JOIN_MAX, stage.wait_for(|it| *it != Stage::Joining)).await;
         if waited.is_err() {
             tracing::warn!(group, "was given no partitions yet; goes on waiting");
@@ -132,7 +148,7 @@ impl Member {
 
     /// What is there now, in order within a partition. What cannot be read yet stays, with all behind it, and the
     /// registry is asked.
-    fn take(&mut self, count_max: usize, bytes_max: usize) -> Vec<Delivery> {
+    fn take(&self, count_max: usize, bytes_max: usize) -> Vec<Delivery> {
         let (mut taken, mut bytes) = (Vec::new(), 0);
         let mut kept = VecDeque::new();
         let mut blocked: HashSet<(TopicName, i32)> = HashSet::new();
@@ -167,12 +183,13 @@ impl Member {
     }
 
     /// Asks the registry about ids, in a task of its own: other partitions go on meanwhile.
-    fn ask(&mut self, unknown: HashSet<(Kind, u32)>) {
-        if unknown.is_empty() || self.asking.as_ref().is_some_and(|it| !it.is_finished()) {
+    fn ask(&self, unknown: HashSet<(Kind, u32)>) {
+        if unknown.is_empty() {
             return;
         }
-        let (registry, shared) = (self.registry.clone(), self.shared.clone());
-        self.asking = Some(tokio::spawn(async move {
+        let Some(asking) = Asking::begin(&self.shared) else { return };
+        let registry = self.registry.clone();
+        tokio::spawn(async move {
             for (kind, id) in unknown {
                 if let Err(err) = registry.find(kind, id).await {
                     tracing::warn!(%err, schema = id, "a partition waits for the schema registry");
@@ -180,8 +197,8 @@ impl Member {
                     break;
                 }
             }
-            shared.news.notify_one();
-        }));
+            drop(asking);
+        });
     }
 
     /// Frames a message as ours.
@@ -240,5 +257,23 @@ impl Subscription for Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_is_woken_by_the_end_of_a_question_may_ask_the_next_one() {
+        let shared = Arc::new(Shared::default());
+        for _ in 0..2_000 {
+            let asking = Asking::begin(&shared).expect("no question is under way");
+            assert!(Asking::begin(&shared).is_none(), "one at a time");
+            let ending = tokio::spawn(async move { drop(asking) });
+            shared.news.notified().await;
+            assert!(!shared.is_asking.load(Ordering::Acquire), "it is over when it is heard of");
+            ending.await.unwrap();
+        }
     }
 }
